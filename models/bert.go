@@ -104,12 +104,20 @@ func buildBERT(c BERTConfig, w weights, o bertOptions) (*graph.Model, error) {
 		root.Output(pooled, "pooler_output", graph.Float32, batch, hidden)
 	}
 	if len(e.missing) > 0 {
-		return nil, &graph.FormatError{File: w.file(), What: "missing tensors " + strings.Join(e.missing, ", ")}
+		return nil, &graph.FormatError{File: w.file(), What: "missing tensors " + listed(e.missing, 20)}
 	}
 	if e.err != nil {
 		return nil, e.err
 	}
 	return m, nil
+}
+
+// listed joins names, the first few of them if there are many.
+func listed(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // newModel is an empty model at an opset version.

@@ -100,7 +100,7 @@ func (f *bertConfigFile) unsupported() (what, hint string) {
 
 // check refuses sizes that no model has, before memory is asked for.
 func (c BERTConfig) check() error {
-	const most = 1 << 28
+	const most, mostLayers = 1 << 28, 1 << 10
 	for _, s := range []struct {
 		key   string
 		value int64
@@ -117,6 +117,9 @@ func (c BERTConfig) check() error {
 		if s.value < s.least || s.value > most {
 			return fmt.Errorf("%s is %d", s.key, s.value)
 		}
+	}
+	if c.Layers > mostLayers {
+		return fmt.Errorf("num_hidden_layers is %d", c.Layers)
 	}
 	if c.HiddenSize%c.Heads != 0 {
 		return fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.Heads)

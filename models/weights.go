@@ -45,7 +45,9 @@ func readSafetensors(path string) (*safetensorsFile, error) {
 	}
 	w := &safetensorsFile{path: path, views: make(map[string]safetensors.TensorView, file.Len())}
 	for _, t := range file.Tensors() {
-		w.views[baseName(t.Name)] = t.TensorView
+		if base := baseName(t.Name); base == t.Name || !w.has(base) { // the plain name has precedence
+			w.views[base] = t.TensorView
+		}
 	}
 	return w, nil
 }
