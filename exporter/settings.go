@@ -1,0 +1,114 @@
+package exporter
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/ftk-go/ftk/internal/graph"
+)
+
+// Settings is what a served model needs beside its graph and its tokenizer.
+// It stands in config.json under "ftk", and in the model's metadata under
+// names that begin with "ftk.", so that neither is needed to understand the
+// other.
+type Settings struct {
+	Version       string             `json:"version"` // of ftk
+	Head          string             `json:"head"`    // "classify", …
+	Labels        []string           `json:"labels"`
+	Logits        string             `json:"logits"`         // name of the output
+	MaxLength     int                `json:"max_length"`     // tokens, special ones included
+	TokenizerHash string             `json:"tokenizer_hash"` // of all that decides the ids
+	Metrics       map[string]float64 `json:"metrics,omitempty"`
+}
+
+// modelFile is the name of the model in a served directory, as Hugging Face's
+// tools expect it.
+const modelFile = "model.onnx"
+
+// annotate writes the settings into the model's metadata_props.
+func (s Settings) annotate(m *graph.Model) error {
+	labels, err := json.Marshal(s.Labels)
+	if err != nil {
+		return err
+	}
+	metrics, err := json.Marshal(s.Metrics)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	m.SetMetadata("ftk.version", s.Version)
+	m.SetMetadata("ftk.head", s.Head)
+	m.SetMetadata("ftk.labels", string(labels))
+	m.SetMetadata("ftk.logits", s.Logits)
+	m.SetMetadata("ftk.max_length", strconv.Itoa(s.MaxLength))
+	m.SetMetadata("ftk.tokenizer_hash", s.TokenizerHash)
+	m.SetMetadata("ftk.metrics", string(metrics))
+	return nil
+}
+
+// configJSON merges the settings into the config.json of the base model (nil
+// if there was none): label names in the keys that Hugging Face's
+// configurations use for sequence classification, the rest under "ftk".
+func (s Settings) configJSON(base []byte, family string) ([]byte, error) {
+	config := map[string]any{}
+	if len(base) > 0 {
+		if err := json.Unmarshal(base, &config); err != nil {
+			return nil, fmt.Errorf("config.json of the base model: %w", err)
+		}
+	}
+	if _, ok := config["model_type"]; !ok && family != "" {
+		config["model_type"] = family
+	}
+	id2label, label2id := map[string]string{}, map[string]int{}
+	for i, l := range s.Labels {
+		id2label[strconv.Itoa(i)] = l
+		label2id[l] = i
+	}
+	config["id2label"], config["label2id"] = id2label, label2id
+	config["problem_type"] = "single_label_classification"
+	if c, ok := sequenceClassifier[fmt.Sprint(config["model_type"])]; ok {
+		config["architectures"] = []string{c}
+	} else {
+		delete(config, "architectures")
+	}
+	config["ftk"] = s
+	return json.MarshalIndent(config, "", "  ")
+}
+
+// sequenceClassifier names the class of the transformers library that holds a
+// family with a classification head.
+var sequenceClassifier = map[string]string{
+	"albert":      "AlbertForSequenceClassification",
+	"bert":        "BertForSequenceClassification",
+	"deberta-v2":  "DebertaV2ForSequenceClassification",
+	"distilbert":  "DistilBertForSequenceClassification",
+	"electra":     "ElectraForSequenceClassification",
+	"modernbert":  "ModernBertForSequenceClassification",
+	"mpnet":       "MPNetForSequenceClassification",
+	"roberta":     "RobertaForSequenceClassification",
+	"xlm-roberta": "XLMRobertaForSequenceClassification",
+}
+
+// readSettings reads the settings of a served directory.
+func readSettings(dir string) (Settings, error) {
+	path := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Settings{}, fmt.Errorf("%s is not a directory that ftk export wrote: %w", dir, err)
+	}
+	var config struct {
+		FTK *Settings `json:"ftk"`
+	}
+	if err := json.Unmarshal(data, &config); err != nil {
+		return Settings{}, fmt.Errorf("%s: %w; export the model again", path, err)
+	}
+	if config.FTK == nil {
+		return Settings{}, fmt.Errorf("%s has no \"ftk\" section: ftk predict needs a directory that ftk export wrote", path)
+	}
+	if len(config.FTK.Labels) < 2 || config.FTK.Logits == "" {
+		return Settings{}, fmt.Errorf("%s: the \"ftk\" section lacks labels or logits; export the model again", path)
+	}
+	return *config.FTK, nil
+}
