@@ -1,0 +1,163 @@
+package blas
+
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+
+	"github.com/ftk-go/ftk/internal/parallel"
+)
+
+// Gemm computes C := alpha·op(A)·op(B) + beta·C on all threads, where op(A) is m×k, op(B) k×n and C m×n; op transposes
+// its matrix if transA, transB. lda, ldb, ldc are the distances between rows as stored. With beta = 0, C may hold
+// anything, NaN included. C must not overlap A or B. It panics if a slice is shorter than its matrix.
+func Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if !check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
+		return
+	}
+	Init()
+	g := products.Get()
+	*g = product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, false}
+	g.run()
+	*g = product{}
+	products.Put(g)
+}
+
+// GemmSerial is Gemm on the calling goroutine alone: for use inside the body of a parallel loop.
+func GemmSerial(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if !check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
+		return
+	}
+	Init()
+	serial(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
+// serial is GemmSerial with arguments known to be good.
+func serial(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if k == 0 || alpha == 0 {
+		scale(m, n, beta, c, ldc)
+		return
+	}
+	if lib != nil {
+		lib.gemm(transA, transB, m, n, k, alpha, &a[0], lda, &b[0], ldb, beta, &c[0], ldc)
+		return
+	}
+	if beta == 0 {
+		scale(m, n, 0, c, ldc)
+		beta = 1
+	}
+	gonum.Implementation{}.Sgemm(flag(transA), flag(transB), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
+// scale is C := beta·C, where beta = 0 overwrites whatever C holds.
+func scale(m, n int, beta float32, c []float32, ldc int) {
+	for i := range m {
+		row := c[i*ldc : i*ldc+n]
+		if beta == 0 {
+			clear(row)
+			continue
+		}
+		for j := range row {
+			row[j] *= beta
+		}
+	}
+}
+
+func flag(trans bool) blas.Transpose {
+	if trans {
+		return blas.Trans
+	}
+	return blas.NoTrans
+}
+
+// check reports whether there is anything to do, and panics on arguments that would touch memory outside the slices.
+func check(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) bool {
+	if m < 0 || n < 0 || k < 0 {
+		panic(fmt.Sprintf("blas: negative size in product %d×%d×%d", m, n, k))
+	}
+	if m == 0 || n == 0 {
+		return false
+	}
+	rows, cols := m, k
+	if transA {
+		rows, cols = k, m
+	}
+	checkMatrix("A", a, rows, cols, lda)
+	rows, cols = k, n
+	if transB {
+		rows, cols = n, k
+	}
+	checkMatrix("B", b, rows, cols, ldb)
+	checkMatrix("C", c, m, n, ldc)
+	return true
+}
+
+func checkMatrix(name string, x []float32, rows, cols, ld int) {
+	if rows == 0 || cols == 0 {
+		return
+	}
+	if ld < cols || len(x) < (rows-1)*ld+cols {
+		panic(fmt.Sprintf("blas: matrix %s is %d×%d with rows %d apart, but has %d elements", name, rows, cols, ld, len(x)))
+	}
+}
+
+// product holds the arguments of Gemm for the strips into which C is cut.
+type product struct {
+	transA, transB bool
+	m, n, k        int
+	alpha          float32
+	a              []float32
+	lda            int
+	b              []float32
+	ldb            int
+	beta           float32
+	c              []float32
+	ldc            int
+	columns        bool // strips are columns of C
+}
+
+var products parallel.Free[product]
+
+const (
+	// A strip has at least this many rows (columns) and multiplications: below, a thread's start and the packing of the
+	// operand that all strips share cost more than the second processor brings.
+	minStrip = 16
+	minWork  = 64 * 64 * 64
+)
+
+// run cuts C into strips of rows or of columns, whichever is longer: the operand shared by all strips is then the
+// smaller one.
+func (g *product) run() {
+	g.columns = g.n > g.m
+	length, other := g.m, g.n
+	if g.columns {
+		length, other = g.n, g.m
+	}
+	grain := max(minStrip, minWork/max(1, other*g.k), (length+parallel.Threads()-1)/parallel.Threads())
+	parallel.Run(length, grain, g)
+}
+
+// Chunk computes rows (columns) lo to hi of C.
+func (g *product) Chunk(_, lo, hi int) {
+	a, b, c := g.a, g.b, g.c
+	m, n := g.m, g.n
+	if g.columns {
+		n = hi - lo
+		c = c[lo:]
+		if g.transB {
+			b = b[lo*g.ldb:]
+		} else {
+			b = b[lo:]
+		}
+	} else {
+		m = hi - lo
+		c = c[lo*g.ldc:]
+		if g.transA {
+			a = a[lo:]
+		} else {
+			a = a[lo*g.lda:]
+		}
+	}
+	serial(g.transA, g.transB, m, n, g.k, g.alpha, a, g.lda, b, g.ldb, g.beta, c, g.ldc)
+}

@@ -1,0 +1,238 @@
+package blas
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	gonumblas "gonum.org/v1/gonum/blas"
+
+	"github.com/ftk-go/ftk/internal/parallel"
+)
+
+func random(n int, seed uint64) []float32 {
+	r := rand.New(rand.NewPCG(seed, 1))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// reference is the product in float64.
+func reference(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) []float64 {
+	out := make([]float64, m*n)
+	for i := range m {
+		for j := range n {
+			var s float64
+			for p := range k {
+				x, y := a[i*lda*b2i(!transA)+p*b2i(!transA)+b2i(transA)*(p*lda+i)], b[b2i(!transB)*(p*ldb+j)+b2i(transB)*(j*ldb+p)]
+				s += float64(x) * float64(y)
+			}
+			s *= float64(alpha)
+			if beta != 0 {
+				s += float64(beta) * float64(c[i*ldc+j])
+			}
+			out[i*n+j] = s
+		}
+	}
+	return out
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// versions runs a test with the library found, if any, and with what is used without one.
+func versions(t *testing.T, f func(t *testing.T)) {
+	Init()
+	found := lib
+	defer func() { lib = found }()
+	if found != nil {
+		t.Run("library", f)
+	}
+	lib = nil
+	t.Run("go", f)
+}
+
+func TestGemmAgainstFloat64(t *testing.T) {
+	sizes := [][3]int{{1, 1, 1}, {1, 5, 3}, {2, 3, 0}, {3, 1, 7}, {17, 33, 65}, {64, 64, 64}, {70, 130, 31}, {129, 40, 200}, {16, 300, 48}, {300, 16, 48}}
+	versions(t, func(t *testing.T) {
+		for _, threads := range []int{1, 2, 3} {
+			parallel.SetThreads(threads)
+			for _, s := range sizes {
+				for tr := range 4 {
+					for _, ab := range [][2]float32{{1, 0}, {1, 1}, {0.5, -2}, {0, 1}} {
+						testGemm(t, tr&1 != 0, tr&2 != 0, s[0], s[1], s[2], ab[0], ab[1])
+					}
+				}
+			}
+		}
+		parallel.SetThreads(0)
+	})
+}
+
+func testGemm(t *testing.T, transA, transB bool, m, n, k int, alpha, beta float32) {
+	t.Helper()
+	ra, ca, rb, cb := m, k, k, n
+	if transA {
+		ra, ca = k, m
+	}
+	if transB {
+		rb, cb = n, k
+	}
+	lda, ldb, ldc := ca+3, cb+1, n+2
+	a, b, c := random(ra*lda, 1), random(rb*ldb, 2), random(m*ldc, 3)
+	if beta == 0 {
+		for i := range c {
+			if i%ldc < n {
+				c[i] = float32(math.NaN())
+			}
+		}
+	}
+	want := reference(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	for name, f := range map[string]func(bool, bool, int, int, int, float32, []float32, int, []float32, int, float32, []float32, int){"Gemm": Gemm, "GemmSerial": GemmSerial} {
+		got := append([]float32{}, c...)
+		f(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, got, ldc)
+		for i := range got {
+			row, col := i/ldc, i%ldc
+			if col >= n {
+				if got[i] != c[i] {
+					t.Fatalf("%s wrote outside C at row %d, column %d", name, row, col)
+				}
+				continue
+			}
+			if d := math.Abs(float64(got[i]) - want[row*n+col]); !(d <= 2e-6*float64(k+1)) {
+				t.Fatalf("%s(%v,%v,%d,%d,%d,%v,%v)[%d,%d] = %v, want %v", name, transA, transB, m, n, k, alpha, beta, row, col, got[i], want[row*n+col])
+			}
+		}
+	}
+}
+
+func TestGemmRefusesShortSlices(t *testing.T) {
+	x := make([]float32, 6)
+	for i, f := range []func(){
+		func() { Gemm(false, false, 3, 3, 2, 1, x, 2, x, 3, 0, x, 3) },
+		func() { Gemm(false, false, 2, 2, 4, 1, x, 3, x, 2, 0, x, 2) },
+		func() { GemmSerial(true, false, 2, 2, 4, 1, x, 2, x, 2, 0, x, 2) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("case %d is accepted", i)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestGemmSameBitsEveryTime(t *testing.T) {
+	const m, n, k = 200, 384, 300
+	a, b := random(m*k, 1), random(k*n, 2)
+	want := make([]float32, m*n)
+	Gemm(false, false, m, n, k, 1, a, k, b, n, 0, want, n)
+	got := make([]float32, m*n)
+	for range 5 {
+		Gemm(false, false, m, n, k, 1, a, k, b, n, 0, got, n)
+		for i := range got {
+			if got[i] != want[i] {
+				t.Fatalf("element %d is %v, was %v", i, got[i], want[i])
+			}
+		}
+	}
+}
+
+func TestGemmDoesNotAllocate(t *testing.T) {
+	const n = 64
+	a, b, c := random(n*n, 1), random(n*n, 2), make([]float32, n*n)
+	Gemm(false, true, n, n, n, 1, a, n, b, n, 0, c, n)
+	for name, f := range map[string]func(){
+		"Gemm":       func() { Gemm(false, true, n, n, n, 1, a, n, b, n, 0, c, n) },
+		"GemmSerial": func() { GemmSerial(true, false, n, n, n, 1, a, n, b, n, 1, c, n) },
+	} {
+		if got := testing.AllocsPerRun(50, f); got != 0 {
+			t.Errorf("%s: %v allocations a call", name, got)
+		}
+	}
+}
+
+func TestImplementation(t *testing.T) {
+	a, x, y := []float32{1, 2, 3, 4, 5, 6}, []float32{1, 10, 100}, []float32{7, 7}
+	Implementation().Sgemv(gonumblas.NoTrans, 2, 3, 1, a, 3, x, 1, 0, y, 1)
+	if y[0] != 321 || y[1] != 654 {
+		t.Error("Sgemv:", y)
+	}
+	Implementation().Sgemv(gonumblas.Trans, 2, 3, 2, a, 3, y, 1, 1, x, 1)
+	if x[0] != 1+2*(321+4*654) {
+		t.Error("Sgemv transposed:", x)
+	}
+}
+
+func TestInfoNamesTheLibrary(t *testing.T) {
+	d := Info()
+	if d.Name == "" || d.Native != (d.Path != "") || d.Native == (d.Reason != "") {
+		t.Errorf("%+v", d)
+	}
+	t.Log(d)
+}
+
+// Products of a transformer: tokens × width × width, and the gradient of a weight (transA, k = tokens).
+var shapes = []struct {
+	transA, transB bool
+	m, n, k        int
+}{
+	{false, false, 2048, 384, 384},
+	{false, false, 2048, 1536, 384},
+	{false, false, 2048, 384, 1536},
+	{false, true, 2048, 384, 1536},
+	{true, false, 384, 1536, 2048},
+	{true, false, 384, 384, 2048},
+	{false, false, 512, 768, 768},
+	{false, false, 512, 3072, 768},
+	{true, false, 768, 3072, 512},
+}
+
+func BenchmarkGemm(b *testing.B) {
+	for _, s := range shapes {
+		x, y, z := random(s.m*s.k, 1), random(s.k*s.n, 2), make([]float32, s.m*s.n)
+		lda, ldb := s.k, s.n
+		if s.transA {
+			lda = s.m
+		}
+		if s.transB {
+			ldb = s.k
+		}
+		b.Run(fmt.Sprintf("%v%v/%dx%dx%d", b2i(s.transA), b2i(s.transB), s.m, s.n, s.k), func(b *testing.B) {
+			for b.Loop() {
+				Gemm(s.transA, s.transB, s.m, s.n, s.k, 1, x, lda, y, ldb, 0, z, s.n)
+			}
+			b.ReportMetric(2*float64(s.m)*float64(s.n)*float64(s.k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
+	}
+}
+
+// Heads of attention: scores (q·kᵀ) and context (p·v), rows one hidden size apart.
+func BenchmarkGemmSerialHeads(b *testing.B) {
+	for _, s := range []int{16, 32, 64, 128} {
+		for _, d := range []int{32, 64} {
+			q, p, o := random(s*384, 1), random(s*s, 2), make([]float32, s*384)
+			for _, form := range []string{"scores", "context"} {
+				b.Run(fmt.Sprintf("%s/%dx%d", form, s, d), func(b *testing.B) {
+					for b.Loop() {
+						if form == "scores" {
+							GemmSerial(false, true, s, s, d, 1, q, 384, o, 384, 0, p, s)
+						} else {
+							GemmSerial(false, false, s, d, s, 1, p, s, q, 384, 0, o, 384)
+						}
+					}
+					b.ReportMetric(2*float64(s)*float64(s)*float64(d)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				})
+			}
+		}
+	}
+}
