@@ -4,7 +4,8 @@
 //	go run ./internal/setup/install [-try NAME,NAME] NAME...
 //
 // A component after -try may fail: the failure is printed, and the exit status
-// stays 0.
+// stays 0. With -where NAME it installs nothing and prints where the component
+// is, with exit status 1 if it is missing.
 package main
 
 import (
@@ -22,10 +23,27 @@ import (
 
 func main() {
 	try := flag.String("try", "", "components that may fail, separated by commas")
+	where := flag.String("where", "", "print where this component is")
 	flag.Parse()
+	if *where != "" {
+		os.Exit(tell(*where))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, flag.Args(), strings.FieldsFunc(*try, func(r rune) bool { return r == ',' })))
+}
+
+func tell(name string) (status int) {
+	component, err := setup.Find(name)
+	if err == nil && component.Where() == "" {
+		err = fmt.Errorf("%s is not installed; run: make deps", name)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "deps:", err)
+		return 1
+	}
+	fmt.Println(component.Where())
+	return 0
 }
 
 func run(ctx context.Context, needed, tried []string) (status int) {

@@ -1,0 +1,45 @@
+# ftk: what is done often, in a command each. Only Go, a C compiler, and pip or npm are needed; every target installs
+# first what it lacks (into FTK_HOME, by default ~/.cache/ftk).
+
+# MODEL is for `make demo MODEL=DIR`: another BERT-family model than MiniLM. PYTHON is for `make golden` only and must
+# have torch, transformers, onnx, onnxruntime, tokenizers and safetensors.
+GO       ?= go
+MODEL    ?=
+PYTHON   ?= python3
+FUZZTIME ?= 30s
+INSTALL   = $(GO) run ./internal/setup/install
+
+.PHONY: help build deps demo test check bench golden fuzz clean
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+build: ## bin/ftk
+	$(GO) build -o bin/ftk ./cmd/ftk
+
+deps: ## install the onnxruntime library, OpenBLAS and the demo's model, those that are missing
+	@$(INSTALL) -try openblas onnxruntime minilm
+
+demo: build ## the main job on real text: import, fine-tune, export, predict
+	@$(INSTALL) -try openblas onnxruntime $(if $(strip $(MODEL)),,minilm)
+	@scripts/demo.sh $(MODEL)
+
+test: ## all tests
+	@$(INSTALL) -try openblas,minilm onnxruntime
+	$(GO) test ./...
+
+check: ## gofmt, vet, staticcheck, go.mod tidy, generated files up to date
+	@scripts/check.sh
+
+bench: ## benchmarks of kernels, operators and whole steps
+	@$(INSTALL) -try openblas,minilm onnxruntime
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+golden: ## make the golden values of all tests anew (needs PYTHON with the oracles)
+	@scripts/golden.sh $(PYTHON)
+
+fuzz: ## every fuzz target for FUZZTIME
+	@scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## remove what was built and the demo's workspace
+	rm -rf bin demo
