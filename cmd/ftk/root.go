@@ -46,7 +46,9 @@ serves. State lives in .ftk/ of the workspace (-C DIR, default: here).`,
 
 // commands lists the subcommands, in the order of their use.
 func commands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		newDoctorCommand(),
+	}
 }
 
 // usageArgs makes wrong arguments a usage error (exit status 2).
