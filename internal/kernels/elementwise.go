@@ -93,7 +93,10 @@ func SumRows(dst, x []float32, rows, cols int, accumulate bool) {
 	sumRowsTasks.Put(t)
 }
 
-const columnBlock = 16
+const (
+	columnBlock = 16
+	rowBlock    = 32 // rows added up before the sum joins that of the rows above: less rounding than one long sum
+)
 
 type sumRowsTask struct {
 	dst, x     []float32
@@ -109,7 +112,8 @@ func (t *sumRowsTask) Chunk(_, lo, hi int) {
 	if !t.accumulate {
 		clear(dst)
 	}
-	for r := range t.rows {
-		vec.add(dst, dst, t.x[r*t.cols+lo:r*t.cols+hi])
+	for r := 0; r < t.rows; r += rowBlock {
+		n := min(rowBlock, t.rows-r)
+		vec.addRows(dst, t.x[r*t.cols+lo:(r+n-1)*t.cols+hi], n, t.cols)
 	}
 }

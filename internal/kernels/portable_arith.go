@@ -60,6 +60,21 @@ func offsetGo(dst, x []float32, s float32) {
 	}
 }
 
+func addRowsGo(dst, x []float32, rows, stride int) {
+	for at := 0; at < len(dst); at += columnBlock {
+		part := dst[at:min(at+columnBlock, len(dst))]
+		var sums [columnBlock]float32
+		for r := range rows {
+			for i, v := range x[r*stride+at:][:len(part)] {
+				sums[i] += v
+			}
+		}
+		for i := range part {
+			part[i] += sums[i]
+		}
+	}
+}
+
 func reluGo(dst, x []float32) {
 	x = x[:len(dst)]
 	for i, v := range x {

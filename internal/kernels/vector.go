@@ -11,6 +11,8 @@ type vector struct {
 	axpy               func(dst, x []float32, s float32) // dst += s·x
 	offset             func(dst, x []float32, s float32) // dst = x + s
 
+	addRows func(dst, x []float32, rows, stride int) // dst += Σ rows of x, which lie stride apart
+
 	exp, log, sqrt, tanh, sigmoid, relu, erf, gelu, geluTanh func(dst, x []float32)
 	tanhGrad, sigmoidGrad                                    func(dx, y, dy []float32) // y is the function's value
 	reluGrad, geluGrad, geluTanhGrad                         func(dx, x, dy []float32) // x is its argument
@@ -39,7 +41,7 @@ func Version() string { return vec.name }
 
 var portable = vector{
 	name: "go",
-	add:  addGo, sub: subGo, mul: mulGo, div: divGo, mulAcc: mulAccGo, scale: scaleGo, axpy: axpyGo, offset: offsetGo,
+	add:  addGo, sub: subGo, mul: mulGo, div: divGo, mulAcc: mulAccGo, scale: scaleGo, axpy: axpyGo, offset: offsetGo, addRows: addRowsGo,
 	exp: expGo, log: logGo, sqrt: sqrtGo, tanh: tanhGo, sigmoid: sigmoidGo, relu: reluGo, erf: erfGo, gelu: geluGo, geluTanh: geluTanhGo,
 	tanhGrad: tanhGradGo, sigmoidGrad: sigmoidGradGo, reluGrad: reluGradGo, geluGrad: geluGradGo, geluTanhGrad: geluTanhGradGo,
 	max: maxGo, sum: sumGo, dot: dotGo, squaresAround: squaresAroundGo,

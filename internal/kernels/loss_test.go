@@ -1,0 +1,125 @@
+package kernels
+
+import (
+	"math"
+	"testing"
+)
+
+func crossEntropyOf(x []float64, label int, smoothing float64) float64 {
+	p := softmaxOf(x)
+	loss := -(1 - smoothing) * math.Log(p[label])
+	for _, v := range p {
+		loss -= smoothing / float64(len(p)) * math.Log(v)
+	}
+	return loss
+}
+
+// hingeOf is the margin loss of Crammer & Singer with margin 1.
+func hingeOf(x []float64, label int) float64 {
+	worst := 0.0
+	for j, v := range x {
+		if j != label {
+			worst = math.Max(worst, 1+v-x[label])
+		}
+	}
+	return worst
+}
+
+// slope is the derivative of f at element i by central difference.
+func slope(f func(x []float64) float64, x []float64, i int) float64 {
+	const h = 1e-5
+	up, down := append([]float64{}, x...), append([]float64{}, x...)
+	up[i] += h
+	down[i] -= h
+	return (f(up) - f(down)) / (2 * h)
+}
+
+func TestClassificationLosses(t *testing.T) {
+	eachVersion(t, func(t *testing.T) {
+		for _, s := range [][2]int{{1, 2}, {7, 3}, {70, 77}, {3, 1000}} {
+			rows, classes := s[0], s[1]
+			logits, labels := normal(rows*classes, 1), make([]int64, rows)
+			Scale(logits, logits, 3)
+			for r := range labels {
+				labels[r] = int64(r*31%(classes+1)) - 1 // -1: not counted
+			}
+			loss, grad := make([]float32, rows), make([]float32, rows*classes)
+			for _, c := range []struct {
+				name  string
+				of    func(x []float64, label int) float64
+				loss  func() error
+				grads func() error
+			}{
+				{"CrossEntropy", func(x []float64, l int) float64 { return crossEntropyOf(x, l, 0) },
+					func() error { return CrossEntropy(loss, logits, labels, rows, classes, 0) },
+					func() error { return CrossEntropyGrad(grad, logits, labels, rows, classes, 0, 0.5) }},
+				{"CrossEntropy smoothed", func(x []float64, l int) float64 { return crossEntropyOf(x, l, 0.1) },
+					func() error { return CrossEntropy(loss, logits, labels, rows, classes, 0.1) },
+					func() error { return CrossEntropyGrad(grad, logits, labels, rows, classes, 0.1, 0.5) }},
+				{"Hinge", hingeOf,
+					func() error { return Hinge(loss, logits, labels, rows, classes, 1) },
+					func() error { return HingeGrad(grad, logits, labels, rows, classes, 1, 0.5) }},
+			} {
+				if err := c.loss(); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.grads(); err != nil {
+					t.Fatal(err)
+				}
+				for r, label := range labels {
+					x := float64s(logits[r*classes : (r+1)*classes])
+					of := func(x []float64) float64 {
+						if label < 0 {
+							return 0
+						}
+						return c.of(x, int(label))
+					}
+					if w := of(x); !closeTo(loss[r], w, 2e-6, 1e-6) {
+						t.Errorf("%s of row %d is %v, want %v", c.name, r, loss[r], w)
+					}
+					for j := 0; j < classes; j += 1 + classes/10 {
+						if w := 0.5 * slope(of, x, j); math.Abs(float64(grad[r*classes+j])-w) > 1e-6 {
+							t.Errorf("%s: slope of row %d class %d is %v, want %v", c.name, r, j, grad[r*classes+j], w)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestLossesRefuseLabelsBeyondTheClasses(t *testing.T) {
+	x, labels, loss := make([]float32, 6), []int64{1, 3}, make([]float32, 2)
+	if CrossEntropy(loss, x, labels, 2, 3, 0) == nil || CrossEntropyGrad(x, x, labels, 2, 3, 0, 1) == nil || Hinge(loss, x, labels, 2, 3, 1) == nil {
+		t.Error("label 3 of 3 classes is accepted")
+	}
+}
+
+func TestLossOfExtremeLogits(t *testing.T) {
+	logits, loss := []float32{1000, -1000, 1000, -1000, nan, 0}, make([]float32, 3)
+	if err := CrossEntropy(loss, logits, []int64{0, 1, 0}, 3, 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	if loss[0] != 0 || loss[1] != 2000 || loss[2] == loss[2] {
+		t.Errorf("losses %v, want 0, 2000, NaN", loss)
+	}
+}
+
+func TestBinaryCrossEntropy(t *testing.T) {
+	eachVersion(t, func(t *testing.T) {
+		x := append([]float32{-100, 100, 0, -30, 30}, normal(100, 1)...)
+		targets, loss, grad := make([]float32, len(x)), make([]float32, len(x)), make([]float32, len(x))
+		for i := range targets {
+			targets[i] = float32(i%5) / 4
+		}
+		BinaryCrossEntropy(loss, x, targets)
+		BinaryCrossEntropyGrad(grad, x, targets, 2)
+		for i := range x {
+			v, y := float64(x[i]), float64(targets[i])
+			want := math.Max(v, 0) - v*y + math.Log1p(math.Exp(-math.Abs(v)))
+			if !closeTo(loss[i], want, 1e-6, 1e-6) || !closeTo(grad[i], 2*(1/(1+math.Exp(-v))-y), 2e-6, 1e-6) {
+				t.Errorf("x %v target %v: loss %v slope %v", v, y, loss[i], grad[i])
+			}
+		}
+	})
+}

@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package kernels
+
+// available lists the versions that this processor can run, the fastest last.
+func available() []*vector { return []*vector{&portable} }
