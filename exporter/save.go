@@ -1,0 +1,93 @@
+// Package exporter writes models: the graph in memory into ONNX files.
+package exporter
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/serde"
+)
+
+// Options are choices for Save. The zero value is what one wants, but for
+// models of 2 GiB and more.
+type Options struct {
+	// ExternalData puts the weights into one file beside the model, called
+	// after it: model.onnx.data. Without it, weights stay where they are: in
+	// the model file, or in the external files that the model came with.
+	ExternalData bool
+}
+
+// Marshal writes a model as the bytes of an ONNX file. External data is not
+// part of them. It fails if the model contradicts itself or takes 2 GiB or
+// more (*serde.TooLargeError).
+func Marshal(m *graph.Model) ([]byte, error) { return serde.Serialize(m) }
+
+// Save writes a model to an ONNX file, and its external data, if it has any,
+// to files beside it. Each file is written under a temporary name in the same
+// directory, synced and renamed, data before the model; on failure nothing is
+// left behind and an earlier file is untouched.
+func Save(m *graph.Model, path string, options ...Options) (err error) {
+	var o Options
+	if len(options) > 0 {
+		o = options[0]
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("save %s: %w", path, err)
+		}
+	}()
+	if err := m.Check(); err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	var files []*pending
+	defer func() { // those not committed
+		for _, f := range files {
+			f.discard()
+		}
+	}()
+	written := m
+	if o.ExternalData {
+		f, err := newPending(path + dataSuffix)
+		if err != nil {
+			return err
+		}
+		files = append(files, f)
+		if written, err = moveOut(m, f, filepath.Base(path)+dataSuffix); err != nil {
+			return err
+		}
+	} else {
+		if files, err = copyExternal(m, dir); err != nil {
+			return err
+		}
+	}
+	data, err := serde.Serialize(written)
+	var large *serde.TooLargeError
+	if errors.As(err, &large) {
+		return fmt.Errorf("%w (Options.ExternalData)", err)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := newPending(path)
+	if err != nil {
+		return err
+	}
+	files = append(files, f)
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := f.sync(); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := f.commit(); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
