@@ -1,0 +1,194 @@
+// Package op holds the fused operators that training runs on, as operators of a gorgonia.ExprGraph with symbolic
+// gradients: linear layers, embeddings, layer normalisation, attention, losses.
+//
+// Every operator computes in float32 on contiguous row-major memory and is a Kernel: it writes into an output that it is
+// given and allocates nothing, so that a planned machine (internal/vm) can decide where each result lives. The same
+// operators implement gorgonia's Do and UsePreallocDo and so run on gorgonia.NewTapeMachine too.
+//
+// Gorgonia has no operators with several outputs. Where one pass yields several gradients (attention, layer
+// normalisation) the operator's output is their concatenation as a vector, and Views take the parts out; a View costs
+// nothing on internal/vm.
+//
+// What must hold: an operator's String (name and attributes) and operand types determine what it computes, since
+// gorgonia merges nodes of equal hash; Run reads no input it may overwrite (see InPlacer) and fully defines its output,
+// which may hold garbage before.
+package op
+
+import (
+	"fmt"
+	"hash"
+	"hash/fnv"
+	"strings"
+
+	"github.com/chewxy/hm"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Kernel is an operator that runs on preallocated memory.
+type Kernel interface {
+	G.SDOp
+	// Run computes the operator on contiguous row-major tensors. out has the inferred shape and may hold garbage.
+	Run(out *tensor.Dense, in []*tensor.Dense) error
+}
+
+// InPlacer is a Kernel whose output may share memory, element by element, with one of several inputs of the same size.
+type InPlacer interface {
+	// InPlace lists the inputs that may be overwritten, the preferred one first.
+	InPlace() []int
+}
+
+// InPlace is the form of InPlacer for a single input; a negative number means none.
+type InPlace interface{ InPlace() int }
+
+// Aliaser is a Kernel whose output is a contiguous part of an input. A machine need not run it.
+type Aliaser interface {
+	// Alias gives the input and where in it, in elements, the output starts.
+	Alias() (input, offset int)
+}
+
+// Accumulator is a Kernel that can add its result to what out holds, which saves a buffer and a pass where gradients
+// are summed.
+type Accumulator interface {
+	RunAdd(out *tensor.Dense, in []*tensor.Dense) error
+}
+
+// Operand is the type of one input of an operator.
+type Operand struct {
+	Type tensor.Dtype
+	Dims int
+}
+
+// Base carries what every operator has in common; concrete operators embed it. Create it with NewBase.
+type Base struct {
+	name string // with attributes
+	in   []Operand
+	out  Operand
+}
+
+// NewBase describes an operator: its name, its attributes (all of them: they are its identity), the inputs it will be
+// applied to, and the rank of its float32 output.
+func NewBase(name, attrs string, inputs G.Nodes, outDims int) Base {
+	b := Base{name: name, out: Operand{tensor.Float32, outDims}}
+	if attrs != "" {
+		b.name += "{" + attrs + "}"
+	}
+	for _, n := range inputs {
+		b.in = append(b.in, Operand{Type: n.Dtype(), Dims: n.Dims()})
+	}
+	return b
+}
+
+// Typed gives b another dtype of output than float32.
+func (b Base) Typed(out tensor.Dtype) Base {
+	b.out.Type = out
+	return b
+}
+
+// OutType is the dtype of the output.
+func (b *Base) OutType() tensor.Dtype { return b.out.Type }
+
+// Name is the operator's name without attributes, for profiles.
+func (b *Base) Name() string {
+	name, _, _ := strings.Cut(b.name, "{")
+	return name
+}
+
+// Arity is the number of inputs.
+func (b *Base) Arity() int { return len(b.in) }
+
+// Type is the function type of the operator, with the operands' ranks.
+func (b *Base) Type() hm.Type {
+	ts := make([]hm.Type, 0, len(b.in)+1)
+	for _, o := range b.in {
+		ts = append(ts, typeOf(o))
+	}
+	ts = append(ts, typeOf(b.out))
+	return hm.NewFnType(ts...)
+}
+
+func typeOf(o Operand) hm.Type {
+	if o.Dims == 0 {
+		return o.Type
+	}
+	return G.TensorType{Dims: o.Dims, Of: o.Type}
+}
+
+// ReturnsPtr says that results are passed by reference.
+func (b *Base) ReturnsPtr() bool { return true }
+
+// CallsExtern is false: BLAS is called, but nothing that gorgonia would have to prepare for.
+func (b *Base) CallsExtern() bool { return false }
+
+// OverwritesInput is -1: on gorgonia's own machines no operator works in place.
+func (b *Base) OverwritesInput() int { return -1 }
+
+// WriteHash writes the operator's identity: name, attributes, operand types.
+func (b *Base) WriteHash(h hash.Hash) { fmt.Fprintf(h, "ftk.%s %v %d", b.name, b.in, b.out) }
+
+// Hashcode is the hash of the operator's identity.
+func (b *Base) Hashcode() uint32 {
+	h := fnv.New32a()
+	b.WriteHash(h)
+	return h.Sum32()
+}
+
+// String is the operator's name with attributes.
+func (b *Base) String() string { return b.name }
+
+// noGrad is embedded, after Base, by operators that are not differentiable any further (gradients themselves).
+type noGrad struct{}
+
+func (noGrad) DiffWRT(inputs int) []bool { return make([]bool, inputs) }
+
+func (noGrad) SymDiff(inputs G.Nodes, output, grad *G.Node) (G.Nodes, error) {
+	return nil, fmt.Errorf("%v has no gradient (second derivatives are not supported)", output.Op())
+}
+
+// Apply adds a node that applies k to the inputs.
+func Apply(k Kernel, inputs ...*G.Node) (*G.Node, error) {
+	shapes := make([]G.DimSizer, len(inputs))
+	for i, n := range inputs {
+		shapes[i] = n.Shape()
+	}
+	// Gorgonia would wrap the shape error in its type inference; check first so that the message stays short.
+	if _, err := k.InferShape(shapes...); err != nil {
+		return nil, err
+	}
+	return G.ApplyOp(k, inputs...)
+}
+
+// Shapes converts what InferShape is given.
+func Shapes(k G.Op, in []G.DimSizer) ([]tensor.Shape, error) {
+	if len(in) != k.Arity() {
+		return nil, fmt.Errorf("%v: %d inputs, want %d", k, len(in), k.Arity())
+	}
+	shapes, err := G.DimSizersToShapes(in)
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w", k, err)
+	}
+	return shapes, nil
+}
+
+// sameGraph reports missing or foreign nodes before gorgonia panics on them.
+func sameGraph(name string, nodes ...*G.Node) error {
+	for i, n := range nodes {
+		if n == nil {
+			return fmt.Errorf("%s: input %d is missing", name, i)
+		}
+		if n.Graph() == nil || n.Graph() != nodes[0].Graph() {
+			return fmt.Errorf("%s: input %d (%s) is not in the same graph as input 0", name, i, n.Name())
+		}
+	}
+	return nil
+}
+
+// wantType reports inputs of another dtype.
+func wantType(name string, dt tensor.Dtype, nodes ...*G.Node) error {
+	for _, n := range nodes {
+		if n.Dtype() != dt {
+			return fmt.Errorf("%s: %s is %v, want %v", name, n.Name(), n.Dtype(), dt)
+		}
+	}
+	return nil
+}

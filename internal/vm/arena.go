@@ -1,0 +1,75 @@
+package vm
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// alignment of every buffer, in bytes: a cache line, and the widest vector.
+const alignment = 64
+
+// Arena is the memory that machines compute in. It grows to what its most demanding machine needs and is shared by all
+// of them, one running at a time: each run overwrites what the one before left. The zero value is ready for use.
+type Arena struct {
+	mu    sync.Mutex // held while a machine runs
+	mem   []byte
+	users map[*Machine]struct{}
+}
+
+// NewArena gives an arena of at least size bytes. Knowing the size beforehand spares the moment at which, growing, the
+// old and the new memory both exist.
+func NewArena(size int) *Arena {
+	a := &Arena{}
+	a.reserve(size)
+	return a
+}
+
+// Bytes is the size of the arena.
+func (a *Arena) Bytes() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.mem)
+}
+
+// reserve makes the arena at least size bytes large; machines bound to the old memory let go of it.
+func (a *Arena) reserve(size int) {
+	if size <= len(a.mem) {
+		return
+	}
+	for m := range a.users {
+		m.unbind()
+	}
+	a.mem = nil
+	a.mem = alignedBytes(size)
+}
+
+func (a *Arena) join(m *Machine) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.users == nil {
+		a.users = map[*Machine]struct{}{}
+	}
+	a.users[m] = struct{}{}
+}
+
+func (a *Arena) leave(m *Machine) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.users, m)
+	if len(a.users) == 0 {
+		a.mem = nil
+	}
+}
+
+// alignedBytes allocates zeroed memory that starts at a multiple of alignment.
+func alignedBytes(n int) []byte {
+	if n == 0 {
+		return nil
+	}
+	// Words, so that the garbage collector need not be told that there are no pointers in it, and n bytes remain.
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(make([]uint64, (n+alignment+7)/8)))), n+alignment)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(raw))) & (alignment - 1))
+	return raw[skip : skip+n : skip+n]
+}
+
+func alignUp(n int) int { return (n + alignment - 1) &^ (alignment - 1) }

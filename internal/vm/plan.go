@@ -1,0 +1,211 @@
+package vm
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ftk-go/ftk/internal/op"
+)
+
+// store is a piece of memory that one or, in place, several values live in.
+type store struct {
+	bytes  int
+	first  int // first step that writes it
+	last   int // last step that reads it
+	values []*value
+	fixed  []byte // memory outside the arena; nil: offset in the arena
+	own    bool   // fixed memory that the machine is to allocate
+	offset int
+}
+
+// fuse turns sums a + b into accumulation: where b is computed by an operator that can add to its output, and a is not
+// needed otherwise any more, b's step adds to a and the sum is dropped. Gradients are summed that way without a pass or
+// a buffer of their own.
+func (p *program) fuse() {
+	for changed := true; changed; {
+		changed = false
+		for _, s := range p.steps {
+			if _, ok := s.kernel.(sum); !ok && s.name != "Add" {
+				continue
+			}
+			if p.accumulate(s, 0, 1) || p.accumulate(s, 1, 0) {
+				changed = true
+				break
+			}
+		}
+	}
+}
+
+// accumulate tries to fuse sum s so that its operand j is added to its operand i.
+func (p *program) accumulate(s *step, i, j int) bool {
+	if len(s.in) != 2 {
+		return false
+	}
+	a, b := s.in[i], s.in[j]
+	if a == b || a.external || b.external || b.pinned || b.source != nil || a.pinned || len(b.uses) != 1 || p.aliased(b) {
+		return false
+	}
+	by := p.steps[b.def]
+	if _, ok := by.kernel.(op.Accumulator); !ok || by.add || a.def >= by.index {
+		return false
+	}
+	root := a
+	if a.source != nil {
+		root = a.source
+		if root.external || root.pinned {
+			return false
+		}
+	}
+	// Nothing that overlaps a may be read by, or after, the step that overwrites it.
+	for _, v := range p.family(root) {
+		if v != a && !overlap(v, a) {
+			continue
+		}
+		for _, u := range v.uses {
+			if u.index >= by.index && u != s {
+				return false
+			}
+		}
+	}
+	// From here on the sum's value is what by defines.
+	by.add, by.value = true, s.value
+	s.value.def = by.index
+	by.in = append(by.in, a) // last: the value added to
+	p.steps = slices.Delete(p.steps, s.index, s.index+1)
+	p.number()
+	return true
+}
+
+// family is a value and its aliases.
+func (p *program) family(root *value) []*value {
+	f := []*value{root}
+	for _, v := range p.values {
+		if v.source == root {
+			f = append(f, v)
+		}
+	}
+	return f
+}
+
+func (p *program) aliased(v *value) bool {
+	return slices.ContainsFunc(p.values, func(o *value) bool { return o.source == v })
+}
+
+// overlap compares values of one store (or one family, whose offsets count from the same root).
+func overlap(a, b *value) bool {
+	return a.place() < b.place()+b.bytes && b.place() < a.place()+a.bytes
+}
+
+// place is where a value starts, in its store once it has one, before that in its root.
+func (v *value) place() int {
+	if v.store != nil {
+		return v.at
+	}
+	return v.offset
+}
+
+// assign gives every value a store: its own, or that of an input that it may overwrite.
+func (p *program) assign(fixed func(*value) (mem []byte, ok bool)) []*store {
+	var stores []*store
+	for _, s := range p.steps {
+		v := s.value
+		if !p.join(s) {
+			v.store = &store{bytes: v.bytes, first: s.index, last: s.index}
+			stores = append(stores, v.store)
+		}
+		st := v.store
+		if v.pinned {
+			mem, ok := fixed(v)
+			st.fixed, st.own = mem, !ok
+		}
+		for _, m := range p.family(v) {
+			m.store, m.at = st, v.at+m.offset
+			st.values = append(st.values, m)
+			st.last = max(st.last, m.last)
+		}
+		if v.pinned {
+			st.last = len(p.steps)
+		}
+	}
+	return stores
+}
+
+// join puts the output of s into the memory of an input where that is allowed, or required (accumulation).
+func (p *program) join(s *step) bool {
+	v := s.value
+	candidates := s.inPlace()
+	if s.add {
+		candidates = []int{len(s.in) - 1}
+	}
+	for _, i := range candidates {
+		in := s.in[i]
+		if in.store == nil || in.bytes != v.bytes || in.store.fixed != nil || in.store.own {
+			continue
+		}
+		if !s.add && !p.free(s, i) {
+			continue
+		}
+		if v.pinned && (in.at != 0 || in.store.bytes != v.bytes) {
+			// A kept value lives in memory of its own, which must be all of the store.
+			continue
+		}
+		v.store, v.at = in.store, in.at
+		return true
+	}
+	return false
+}
+
+// free says whether nothing but s reads the memory of its i-th input any more, and s reads it by that input only.
+func (p *program) free(s *step, i int) bool {
+	in := s.in[i]
+	for _, m := range in.store.values {
+		if m == in || !overlap(m, in) {
+			continue
+		}
+		for _, u := range m.uses {
+			if u.index >= s.index {
+				return false
+			}
+		}
+	}
+	if in.uses[len(in.uses)-1].index > s.index {
+		return false
+	}
+	n := 0
+	for _, o := range s.in {
+		if o == in {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// place assigns offsets in the arena to stores that are not fixed, largest first, each at the lowest place that is free
+// for as long as it lives (Pisarchyk & Lee 2020, greedy by size), and returns the arena's size.
+func place(stores []*store) int {
+	var todo, placed []*store
+	for _, st := range stores {
+		if st.fixed == nil && !st.own {
+			todo = append(todo, st)
+		}
+	}
+	slices.SortStableFunc(todo, func(a, b *store) int { return cmp.Compare(b.bytes, a.bytes) })
+	total := 0
+	for _, st := range todo {
+		at := 0
+		for _, o := range placed { // by offset
+			if o.first > st.last || st.first > o.last {
+				continue
+			}
+			if at+st.bytes <= o.offset {
+				break
+			}
+			at = max(at, alignUp(o.offset+o.bytes))
+		}
+		st.offset = at
+		total = max(total, at+st.bytes)
+		i, _ := slices.BinarySearchFunc(placed, at, func(o *store, at int) int { return cmp.Compare(o.offset, at) })
+		placed = slices.Insert(placed, i, st)
+	}
+	return total
+}

@@ -1,0 +1,66 @@
+package vm
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// OpProfile is what one operator cost since the machine was made.
+type OpProfile struct {
+	Op    string
+	Calls int
+	Time  time.Duration
+	Bytes int // read and written, over all calls
+}
+
+// Profile lists operators by time, longest first. Options.Profile must have been set.
+func (m *Machine) Profile() []OpProfile {
+	byOp := map[string]*OpProfile{}
+	for _, s := range m.program.steps {
+		name := s.name
+		if s.add {
+			name += "+"
+		}
+		p := byOp[name]
+		if p == nil {
+			p = &OpProfile{Op: name}
+			byOp[name] = p
+		}
+		bytes := s.value.bytes
+		for _, in := range s.in {
+			bytes += in.bytes
+		}
+		p.Calls += s.calls
+		p.Time += time.Duration(s.nanos)
+		p.Bytes += bytes * s.calls
+	}
+	list := make([]OpProfile, 0, len(byOp))
+	for _, p := range byOp {
+		list = append(list, *p)
+	}
+	slices.SortFunc(list, func(a, b OpProfile) int {
+		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.Op, b.Op))
+	})
+	return list
+}
+
+// FormatProfile renders a profile as a table.
+func FormatProfile(list []OpProfile) string {
+	var b strings.Builder
+	var total time.Duration
+	for _, p := range list {
+		total += p.Time
+	}
+	fmt.Fprintf(&b, "%-20s %8s %12s %6s %9s\n", "operator", "calls", "time", "share", "GB/s")
+	for _, p := range list {
+		if p.Calls == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "%-20s %8d %12v %5.1f%% %9.1f\n", p.Op, p.Calls, p.Time.Round(time.Microsecond),
+			100*float64(p.Time)/float64(max(total, 1)), float64(p.Bytes)/max(float64(p.Time), 1))
+	}
+	return b.String()
+}
