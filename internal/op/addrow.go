@@ -3,7 +3,7 @@ package op
 import (
 	"fmt"
 
-	kernels "github.com/ftk-go/ftk/internal/op/standin"
+	"github.com/ftk-go/ftk/internal/kernels"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )

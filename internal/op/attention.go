@@ -3,7 +3,7 @@ package op
 import (
 	"fmt"
 
-	kernels "github.com/ftk-go/ftk/internal/op/standin"
+	"github.com/ftk-go/ftk/internal/kernels"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -65,10 +65,11 @@ func (o attentionAttrs) shape(q, k, mask tensor.Shape) kernels.AttentionShape {
 	s := kernels.AttentionShape{
 		Batch: q[0], SeqQ: q[1], SeqK: k[1], Heads: o.heads, HeadDim: q[2] / o.heads, Scale: o.scale,
 	}
+	to := [4]*int{&s.Mask.Batch, &s.Mask.Head, &s.Mask.Query, &s.Mask.Key}
 	stride := 1
 	for i := len(mask) - 1; i >= 0; i-- {
 		if mask[i] != 1 {
-			s.MaskStride[4-len(mask)+i] = stride
+			*to[4-len(mask)+i] = stride
 		}
 		stride *= mask[i]
 	}
@@ -159,8 +160,10 @@ func (k *attentionGrad) UsePreallocDo(p G.Value, in ...G.Value) (G.Value, error)
 	return PreallocDo(k, p, in...)
 }
 
+// optionalMask is the mask at input i, if there is one. A mask of one element shifts all scores alike, which changes no
+// probability.
 func optionalMask(in []*tensor.Dense, i int) ([]float32, tensor.Shape) {
-	if len(in) <= i {
+	if len(in) <= i || count(in[i].Shape()) == 1 {
 		return nil, nil
 	}
 	return in[i].Float32s(), in[i].Shape()

@@ -3,12 +3,13 @@ package op
 import (
 	"fmt"
 
-	kernels "github.com/ftk-go/ftk/internal/op/standin"
+	"github.com/ftk-go/ftk/internal/kernels"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
-// Embedding takes rows of table [v, d] by ids (int64, any shape of rank ≥ 1): [ids..., d].
+// Embedding takes rows of table [v, d] by ids (int64, any shape of rank ≥ 1): [ids..., d]. Negative ids count from
+// the end, as in ONNX Gather; an id outside the table is an error at run time.
 //
 // Its gradient has the table's shape; only the rows that occur in ids are not zero. See RowWriter for how that is not
 // paid for.
@@ -71,12 +72,7 @@ func (k *embedding) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 }
 
 func (k *embedding) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	s, ids := in[0].Shape(), in[1].Int64s()
-	if err := checkIDs(ids, s[0]); err != nil {
-		return err
-	}
-	kernels.GatherRows(out.Float32s(), in[0].Float32s(), ids, s[1])
-	return nil
+	return kernels.GatherRows(out.Float32s(), in[0].Float32s(), in[1].Int64s(), in[0].Shape()[1])
 }
 
 func (k *embedding) DiffWRT(int) []bool { return []bool{true, false} }
@@ -118,12 +114,7 @@ func (k *embeddingGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
 }
 
 func (k *embeddingGrad) RunAdd(out *tensor.Dense, in []*tensor.Dense) error {
-	ids := in[0].Int64s()
-	if err := checkIDs(ids, k.shape[0]); err != nil {
-		return err
-	}
-	kernels.ScatterAddRows(out.Float32s(), in[1].Float32s(), ids, k.shape[1])
-	return nil
+	return kernels.ScatterAddRows(out.Float32s(), in[1].Float32s(), in[0].Int64s(), k.shape[1])
 }
 
 func (k *embeddingGrad) RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Rows) error {
@@ -136,6 +127,9 @@ func (k *embeddingGrad) RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Row
 		return err
 	}
 	for _, id := range in[0].Int64s() {
+		if id < 0 {
+			id += int64(k.shape[0])
+		}
 		rows.Add(int(id), k.shape[0])
 	}
 	return nil
@@ -144,13 +138,4 @@ func (k *embeddingGrad) RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Row
 func (k *embeddingGrad) Do(in ...G.Value) (G.Value, error) { return Do(k, in...) }
 func (k *embeddingGrad) UsePreallocDo(p G.Value, in ...G.Value) (G.Value, error) {
 	return PreallocDo(k, p, in...)
-}
-
-func checkIDs(ids []int64, rows int) error {
-	for i, id := range ids {
-		if id < 0 || id >= int64(rows) {
-			return fmt.Errorf("Embedding: id %d at position %d is outside the table of %d rows", id, i, rows)
-		}
-	}
-	return nil
 }

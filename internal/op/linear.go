@@ -3,8 +3,8 @@ package op
 import (
 	"fmt"
 
-	blas "github.com/ftk-go/ftk/internal/op/standin"
-	kernels "github.com/ftk-go/ftk/internal/op/standin"
+	"github.com/ftk-go/ftk/internal/blas"
+	"github.com/ftk-go/ftk/internal/kernels"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -100,24 +100,20 @@ func (k *linear) Run(y *tensor.Dense, in []*tensor.Dense) error {
 func (k *linear) DiffWRT(inputs int) []bool { return allTrue(inputs) }
 
 func (k *linear) SymDiff(in G.Nodes, out, dy *G.Node) (G.Nodes, error) {
+	// Nodes are executed in the order they are made in: with dx last, x and then dy are free early.
 	x, w := in[0], in[1]
-	dx, err := Linear(dy, w, nil, LinearOptions{TransW: !k.transW})
-	if err != nil {
-		return nil, err
-	}
-	dw, err := linearGradW(x, dy, k.transW)
-	if err != nil {
-		return nil, err
-	}
-	grads := G.Nodes{dx, dw}
+	grads := make(G.Nodes, len(in))
+	var err error
 	if len(in) == 3 {
-		db, err := SumRows(dy)
-		if err != nil {
+		if grads[2], err = SumRows(dy); err != nil {
 			return nil, err
 		}
-		grads = append(grads, db)
 	}
-	return grads, nil
+	if grads[1], err = linearGradW(x, dy, k.transW); err != nil {
+		return nil, err
+	}
+	grads[0], err = Linear(dy, w, nil, LinearOptions{TransW: !k.transW})
+	return grads, err
 }
 
 func (k *linear) RunAdd(y *tensor.Dense, in []*tensor.Dense) error {

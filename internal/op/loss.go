@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 
+	"github.com/ftk-go/ftk/internal/kernels"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -49,6 +50,7 @@ func newLoss(kind lossKind, logits, labels *G.Node) (*G.Node, error) {
 type loss struct {
 	Base
 	lossKind
+	perRow []float32 // scratch
 }
 
 func (k *loss) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
@@ -71,22 +73,19 @@ func (k *loss) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	if err != nil {
 		return err
 	}
-	sum := 0.0
-	for i, l := range labels {
-		if l == IgnoreLabel {
-			continue
-		}
-		row := logits[i*classes : (i+1)*classes]
-		if k.lossKind.name == "Hinge" {
-			sum += hingeRow(row, int(l))
-		} else {
-			sum += crossEntropyRow(row, int(l), float64(k.smoothing))
-		}
+	if len(k.perRow) < len(labels) {
+		k.perRow = make([]float32, len(labels))
 	}
-	if n > 0 {
-		sum /= float64(n)
+	rows := k.perRow[:len(labels)]
+	if k.lossKind.name == "Hinge" {
+		err = kernels.Hinge(rows, logits, labels, len(rows), classes, 1)
+	} else {
+		err = kernels.CrossEntropy(rows, logits, labels, len(rows), classes, k.smoothing)
 	}
-	out.Float32s()[0] = float32(sum)
+	if err != nil {
+		return err
+	}
+	out.Float32s()[0] = float32(kernels.Sum(rows) / float64(max(n, 1)))
 	return nil
 }
 
@@ -122,7 +121,12 @@ func (k *lossGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	return s[0].Clone(), nil
 }
 
-func (k *lossGrad) InPlace() []int { return []int{0} }
+func (k *lossGrad) InPlace() int {
+	if k.lossKind.name == "Hinge" {
+		return -1
+	}
+	return 0
+}
 
 func (k *lossGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	labels, classes := in[1].Int64s(), lastDim(in[0].Shape())
@@ -135,18 +139,10 @@ func (k *lossGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	if n > 0 {
 		scale = in[2].Float32s()[0] / float32(n)
 	}
-	for i, l := range labels {
-		d, row := dx[i*classes:(i+1)*classes], logits[i*classes:(i+1)*classes]
-		switch {
-		case l == IgnoreLabel:
-			clear(d)
-		case k.lossKind.name == "Hinge":
-			hingeRowGrad(d, row, int(l), scale)
-		default:
-			crossEntropyRowGrad(d, row, int(l), k.smoothing, scale)
-		}
+	if k.lossKind.name == "Hinge" {
+		return kernels.HingeGrad(dx, logits, labels, len(labels), classes, 1, scale)
 	}
-	return nil
+	return kernels.CrossEntropyGrad(dx, logits, labels, len(labels), classes, k.smoothing, scale)
 }
 
 func (k *lossGrad) Do(in ...G.Value) (G.Value, error) { return Do(k, in...) }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	blas "github.com/ftk-go/ftk/internal/op/standin"
+	"github.com/ftk-go/ftk/internal/blas"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )

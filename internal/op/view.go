@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	kernels "github.com/ftk-go/ftk/internal/op/standin"
+	"github.com/ftk-go/ftk/internal/kernels"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -94,7 +94,7 @@ func (k *view) SymDiff(in G.Nodes, out, dy *G.Node) (G.Nodes, error) {
 	x := in[0]
 	if k.offset == 0 && count(x.Shape()) == count(k.shape) {
 		if x.Dims() == 0 {
-			dx, err := viewScalar(dy)
+			dx, err := Scalar(dy)
 			return G.Nodes{dx}, err
 		}
 		dx, err := View(dy, 0, x.Shape()...)
@@ -108,8 +108,17 @@ func (k *view) SymDiff(in G.Nodes, out, dy *G.Node) (G.Nodes, error) {
 	return G.Nodes{dx}, err
 }
 
-// viewScalar takes a tensor of one element as a scalar.
-func viewScalar(x *G.Node) (*G.Node, error) {
+// Scalar takes a tensor of one element as a scalar (rank 0), as gorgonia.Grad wants its cost.
+func Scalar(x *G.Node) (*G.Node, error) {
+	if err := sameGraph("Scalar", x); err != nil {
+		return nil, err
+	}
+	if x.Dtype() != tensor.Float32 || count(x.Shape()) != 1 {
+		return nil, fmt.Errorf("Scalar: %s is %v %v, want one float32", x.Name(), x.Dtype(), x.Shape())
+	}
+	if x.Dims() == 0 {
+		return x, nil
+	}
 	return Apply(&view{Base: NewBase("View", "scalar", G.Nodes{x}, 0), shape: tensor.ScalarShape()}, x)
 }
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ftk-go/ftk/internal/kernels"
 	"github.com/ftk-go/ftk/internal/op"
-	"github.com/ftk-go/ftk/internal/op/standin"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -30,7 +30,7 @@ func isSum(n *G.Node) bool {
 type sum struct{ G.Op }
 
 func (sum) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	standin.Add(out.Float32s(), in[0].Float32s(), in[1].Float32s())
+	kernels.Add(out.Float32s(), in[0].Float32s(), in[1].Float32s())
 	return nil
 }
 
