@@ -19,6 +19,7 @@ type Settings struct {
 	Head          string             `json:"head"`    // "classify", …
 	Labels        []string           `json:"labels"`
 	Logits        string             `json:"logits"`         // name of the output
+	Inputs        map[string]string  `json:"inputs"`         // role (input_ids, attention_mask, token_type_ids) → name
 	MaxLength     int                `json:"max_length"`     // tokens, special ones included
 	TokenizerHash string             `json:"tokenizer_hash"` // of all that decides the ids
 	Metrics       map[string]float64 `json:"metrics,omitempty"`

@@ -1,0 +1,121 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/ftk-go/ftk/internal/atomicfile"
+	"github.com/ftk-go/ftk/internal/graph"
+)
+
+// Served is a trained model with all that goes into its directory.
+type Served struct {
+	Model    *graph.Model // the trained tensors in place
+	Settings Settings
+	Family   string // model_type of config.json where the base model has none
+	// Family is the model_type of config.json where the base model has none.
+	BaseConfig []byte            // config.json of the base model, nil if it had none
+	Tokenizer  map[string][]byte // tokenizer files by name
+	Samples    []Sample          // what the trained graph computes
+	Tolerance  float64           // largest difference of logits, relative to their scale; 0 means 1e-4
+	Threads    int
+}
+
+// Tolerance is the difference of logits, relative to their scale, beyond which
+// Write refuses.
+const Tolerance = 1e-4
+
+// DisagreementError says that onnxruntime does not compute what was trained.
+type DisagreementError struct {
+	Difference
+	Tolerance float64
+}
+
+func (e *DisagreementError) Error() string {
+	return fmt.Sprintf("onnxruntime's logits and the trained graph's differ by %.3g (scale %.3g, over %d examples), more than %.0e allows: nothing was exported",
+		e.Max, e.Scale, e.Rows, e.Tolerance)
+}
+
+// Write writes the directory that is served: model.onnx, config.json, the
+// tokenizer's files and a README.md, in the layout that Hugging Face's tools
+// expect. Before anything appears in dir, the written model is run in
+// onnxruntime on the samples; if it gives other logits than the trained graph,
+// Write returns a *DisagreementError and leaves dir as it was. Files in dir of
+// other names are left alone.
+func Write(ctx context.Context, dir string, s Served) (d Difference, err error) {
+	if len(s.Samples) == 0 {
+		return d, errors.New("no samples to check the export with")
+	}
+	if s.Tolerance == 0 {
+		s.Tolerance = Tolerance
+	}
+	config, err := s.Settings.configJSON(s.BaseConfig, s.Family)
+	if err != nil {
+		return d, err
+	}
+	model := s.Model.Clone()
+	if err := s.Settings.annotate(model); err != nil {
+		return d, err
+	}
+
+	parent := filepath.Dir(filepath.Clean(dir))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return d, err
+	}
+	staging, err := os.MkdirTemp(parent, ".ftk-export-*")
+	if err != nil {
+		return d, err
+	}
+	defer os.RemoveAll(staging)
+
+	files := map[string][]byte{"config.json": append(config, '\n')}
+	for name, data := range s.Tokenizer {
+		files[name] = data
+	}
+	for name, data := range files {
+		if err := atomicfile.WriteBytes(filepath.Join(staging, name), data); err != nil {
+			return d, err
+		}
+	}
+	if err := Save(model, filepath.Join(staging, modelFile)); err != nil {
+		return d, err
+	}
+	d, err = compare(ctx, filepath.Join(staging, modelFile), s.Settings.Logits, s.Samples, s.Threads)
+	if err != nil {
+		return d, fmt.Errorf("checking the export in onnxruntime: %w", err)
+	}
+	if d.Relative() > s.Tolerance {
+		return d, &DisagreementError{d, s.Tolerance}
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d))); err != nil {
+		return d, err
+	}
+	return d, install(staging, dir)
+}
+
+// install moves the files of a staging directory beside dir into dir. The
+// model comes last: a directory with a new model has its new settings.
+func install(staging, dir string) error {
+	if err := os.Chmod(staging, 0o755); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+		return os.Rename(staging, dir)
+	}
+	entries, err := os.ReadDir(staging)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == modelFile {
+			continue
+		}
+		if err := os.Rename(filepath.Join(staging, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Rename(filepath.Join(staging, modelFile), filepath.Join(dir, modelFile))
+}
