@@ -1,0 +1,147 @@
+package models
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nlpodyssey/safetensors"
+
+	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/testenv"
+)
+
+// golden holds the tensors of a file that testdata/golden/bert_hidden.py wrote.
+type golden map[string]ort.Array
+
+func readGolden(t *testing.T, path string) golden {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := safetensors.Deserialize(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := golden{}
+	for _, v := range file.Tensors() {
+		raw, a := v.TensorView.Data(), ort.Array{}
+		for _, d := range v.TensorView.Shape() {
+			a.Shape = append(a.Shape, int64(d))
+		}
+		switch v.TensorView.DType() {
+		case safetensors.I64:
+			for i := 0; i < len(raw); i += 8 {
+				a.I64 = append(a.I64, int64(binary.LittleEndian.Uint64(raw[i:])))
+			}
+		case safetensors.F32:
+			for i := 0; i < len(raw); i += 4 {
+				a.F32 = append(a.F32, math.Float32frombits(binary.LittleEndian.Uint32(raw[i:])))
+			}
+		}
+		g[v.Name] = a
+	}
+	return g
+}
+
+// inputs are the model inputs among the tensors.
+func (g golden) inputs() map[string]ort.Array {
+	in := map[string]ort.Array{}
+	for _, name := range []string{"input_ids", "attention_mask", "token_type_ids"} {
+		in[name] = g[name]
+	}
+	return in
+}
+
+// run computes all outputs of a model in onnxruntime.
+func run(t *testing.T, m *graph.Model, inputs map[string]ort.Array) map[string]ort.Array {
+	t.Helper()
+	testenv.ORT(t)
+	data, err := exporter.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ort.NewSession(data, ort.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	fed := map[string]ort.Array{}
+	for _, v := range m.Graph.Inputs {
+		if a, ok := inputs[v.Name]; ok {
+			fed[v.Name] = a
+		}
+	}
+	out, err := s.Run(context.Background(), fed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// maxDifference compares float arrays; it fails on different shapes.
+func maxDifference(t *testing.T, got, want ort.Array) float64 {
+	t.Helper()
+	if len(got.F32) != len(want.F32) || len(want.F32) == 0 {
+		t.Fatalf("%d values of shape %v, want %d of %v", len(got.F32), got.Shape, len(want.F32), want.Shape)
+	}
+	worst := 0.0
+	for i := range want.F32 {
+		d := math.Abs(float64(got.F32[i]) - float64(want.F32[i]))
+		if !(d <= worst) { // NaN too
+			worst = d
+		}
+	}
+	return worst
+}
+
+// Sums of float32 in another order than PyTorch's; design.md allows 1e-4.
+const hiddenTolerance = 1e-4
+
+func TestTinyBERTGolden(t *testing.T) {
+	dir := filepath.Join("testdata", "tiny-bert")
+	want := readGolden(t, filepath.Join(dir, "golden.safetensors"))
+	config, err := ReadBERTConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, activation := range []string{"gelu", "gelu_new", "relu"} {
+		t.Run(activation, func(t *testing.T) {
+			config := config
+			config.Activation = activation
+			m, err := BuildBERT(config, filepath.Join(dir, "model.safetensors"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := run(t, m, want.inputs())
+			for _, name := range []string{"last_hidden_state", "pooler_output"} {
+				if d := maxDifference(t, got[name], want[name+"."+activation]); !(d <= 1e-5) {
+					t.Errorf("%s differs from transformers by %g", name, d)
+				}
+			}
+		})
+	}
+}
+
+func TestMiniLMGolden(t *testing.T) {
+	dir := testenv.MiniLM(t)
+	want := readGolden(t, filepath.Join("testdata", "minilm.safetensors"))
+	source, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := run(t, source.Model, want.inputs())
+	for _, name := range []string{"last_hidden_state", "pooler_output"} {
+		d := maxDifference(t, got[name], want[name])
+		t.Logf("%s differs from transformers by %.3g", name, d)
+		if !(d <= hiddenTolerance) {
+			t.Errorf("%s differs from transformers by %g", name, d)
+		}
+	}
+}
