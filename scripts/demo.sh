@@ -22,7 +22,7 @@ ftk finetune --head classify --data $data/train.csv --eval $data/dev.csv --freez
 ftk export --out demo/export
 ftk predict --model demo/export \
     --text "can I hang on to this novel for another fortnight?" \
-    --text "the printer on the second floor has swallowed my card" \
+    --text "the photocopier on the second floor keeps eating my coins" \
     --text "is the reading room open on Easter Monday"
 echo
 echo "demo: done in $((SECONDS - started)) s; the model is in demo/export"
