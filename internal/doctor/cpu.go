@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/cpu"
+
+	"github.com/ftk-go/ftk/internal/kernels"
 )
 
 // CPU is what the processor can do, as far as kernels and BLAS care.
@@ -45,16 +47,16 @@ func processor() CPU {
 	return c
 }
 
-// vectorised tells whether the kernels' assembly runs on this processor.
+// vectorised tells which version of the kernels' innermost loops runs.
 func vectorised() Finding {
 	f := Finding{Name: "kernels", Status: OK}
-	switch {
-	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL:
+	switch v := kernels.Version(); v {
+	case "avx512":
 		f.Found = "assembly for AVX-512 and AVX2"
-	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
+	case "avx2":
 		f.Found = "assembly for AVX2"
 	default:
-		f.Status, f.Found = Slow, "portable Go: this processor has no AVX2"
+		f.Status, f.Found = Slow, "portable Go ("+v+"): no assembly for this processor"
 	}
 	return f
 }
