@@ -1,0 +1,57 @@
+package tokenize
+
+import "fmt"
+
+// FormatError says that a tokenizer file is broken: which file, which field of it, and what is wrong there.
+type FormatError struct {
+	File  string // as given to Load; empty when parsed from memory
+	Field string // path inside the file, for example "model.vocab" or "normalizer.normalizers[2].pattern"
+	Err   error
+}
+
+func (e *FormatError) Error() string { return fieldError(e.File, e.Field, e.Err.Error()) }
+
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// UnsupportedError says that a tokenizer file is well formed but asks for something this package does not do.
+type UnsupportedError struct {
+	File  string
+	Field string
+	What  string
+}
+
+func (e *UnsupportedError) Error() string { return fieldError(e.File, e.Field, e.What) }
+
+func fieldError(file, field, what string) string {
+	s := "tokenizer"
+	if file != "" {
+		s = file
+	}
+	if field != "" {
+		s += ": field " + field
+	}
+	return s + ": " + what
+}
+
+func formatErrorf(field, format string, args ...any) error {
+	return &FormatError{Field: field, Err: fmt.Errorf(format, args...)}
+}
+
+func unsupportedf(field, format string, args ...any) error {
+	return &UnsupportedError{Field: field, What: fmt.Sprintf(format, args...)}
+}
+
+// inFile names the file in an error made while it was parsed.
+func inFile(err error, file string) error {
+	switch e := err.(type) {
+	case *FormatError:
+		if e.File == "" {
+			e.File = file
+		}
+	case *UnsupportedError:
+		if e.File == "" {
+			e.File = file
+		}
+	}
+	return err
+}

@@ -1,0 +1,45 @@
+package tokenize
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/ftk-go/ftk/internal/testenv"
+)
+
+// TestVectors checks the expected ids that the transformers.js project published for real tokenizers.
+func TestVectors(t *testing.T) {
+	for _, name := range []string{"bert-base-uncased", "all-MiniLM-L6-v2"} {
+		t.Run(name, func(t *testing.T) {
+			dir := testenv.Shared(t, filepath.Join("tokenizers", name))
+			data, err := os.ReadFile(filepath.Join(dir, "vectors.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var vectors []struct {
+				Text    string
+				IDs     []int64
+				Decoded string
+			}
+			if err := json.Unmarshal(data, &vectors); err != nil {
+				t.Fatal(err)
+			}
+			tok, err := Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range vectors {
+				e, err := tok.Encode(v.Text, Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(e.IDs, v.IDs) {
+					t.Errorf("%q: ids %v, want %v", v.Text, e.IDs, v.IDs)
+				}
+			}
+		})
+	}
+}
