@@ -20,9 +20,10 @@ func TestVectors(t *testing.T) {
 				t.Fatal(err)
 			}
 			var vectors []struct {
-				Text    string
-				IDs     []int64
-				Decoded string
+				Text     string
+				IDs      []int64
+				Decoded  string
+				TextPair *string `json:"text_pair"`
 			}
 			if err := json.Unmarshal(data, &vectors); err != nil {
 				t.Fatal(err)
@@ -32,7 +33,11 @@ func TestVectors(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, v := range vectors {
-				e, err := tok.Encode(v.Text, Options{})
+				in := Input{Text: v.Text}
+				if v.TextPair != nil {
+					in.Pair, in.HasPair = *v.TextPair, true
+				}
+				e, err := tok.EncodeInput(in, Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
