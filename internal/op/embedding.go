@@ -109,11 +109,16 @@ func (k *embeddingGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 }
 
 func (k *embeddingGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	clear(out.Float32s())
-	return k.RunAdd(out, in)
+	kernels.Fill(out.Float32s(), 0)
+	return k.add(out, in)
 }
 
-func (k *embeddingGrad) RunAdd(out *tensor.Dense, in []*tensor.Dense) error {
+func (k *embeddingGrad) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	startFrom(out, base)
+	return k.add(out, in)
+}
+
+func (k *embeddingGrad) add(out *tensor.Dense, in []*tensor.Dense) error {
 	return kernels.ScatterAddRows(out.Float32s(), in[1].Float32s(), in[0].Int64s(), k.shape[1])
 }
 
@@ -123,7 +128,7 @@ func (k *embeddingGrad) RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Row
 		clear(dst[int(r)*width : (int(r)+1)*width])
 	}
 	rows.Reset()
-	if err := k.RunAdd(out, in); err != nil {
+	if err := k.add(out, in); err != nil {
 		return err
 	}
 	for _, id := range in[0].Int64s() {

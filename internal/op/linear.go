@@ -83,17 +83,32 @@ func (k *linear) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 }
 
 func (k *linear) Run(y *tensor.Dense, in []*tensor.Dense) error {
+	if len(in) == 3 {
+		// The product is added to the bias rather than the bias to the product: that pass only writes.
+		kernels.RepeatRow(y.Float32s(), in[2].Float32s())
+		return k.product(y, in, 1)
+	}
+	return k.product(y, in, 0)
+}
+
+func (k *linear) RunAdd(y, base *tensor.Dense, in []*tensor.Dense) error {
+	if len(in) == 3 {
+		kernels.AddRow(y.Float32s(), base.Float32s(), in[2].Float32s())
+	} else {
+		startFrom(y, base)
+	}
+	return k.product(y, in, 1)
+}
+
+// product is y = x·w + beta·y.
+func (k *linear) product(y *tensor.Dense, in []*tensor.Dense, beta float32) error {
 	x, w := in[0], in[1]
 	rows, n, m := k.sizes(x.Shape(), w.Shape())
-	dst := y.Float32s()
 	ldw := m
 	if k.transW {
 		ldw = n
 	}
-	blas.Gemm(false, k.transW, rows, m, n, 1, x.Float32s(), n, w.Float32s(), ldw, 0, dst, m)
-	if len(in) == 3 {
-		kernels.AddRow(dst, dst, in[2].Float32s())
-	}
+	blas.Gemm(false, k.transW, rows, m, n, 1, x.Float32s(), n, w.Float32s(), ldw, beta, y.Float32s(), m)
 	return nil
 }
 
@@ -114,21 +129,6 @@ func (k *linear) SymDiff(in G.Nodes, out, dy *G.Node) (G.Nodes, error) {
 	}
 	grads[0], err = Linear(dy, w, nil, LinearOptions{TransW: !k.transW})
 	return grads, err
-}
-
-func (k *linear) RunAdd(y *tensor.Dense, in []*tensor.Dense) error {
-	x, w := in[0], in[1]
-	rows, n, m := k.sizes(x.Shape(), w.Shape())
-	dst := y.Float32s()
-	ldw := m
-	if k.transW {
-		ldw = n
-	}
-	blas.Gemm(false, k.transW, rows, m, n, 1, x.Float32s(), n, w.Float32s(), ldw, 1, dst, m)
-	if len(in) == 3 {
-		kernels.AddRow(dst, dst, in[2].Float32s())
-	}
-	return nil
 }
 
 func (k *linear) Do(in ...G.Value) (G.Value, error) { return Do(k, in...) }
@@ -170,7 +170,10 @@ func (k *linearGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 
 func (k *linearGrad) Run(out *tensor.Dense, in []*tensor.Dense) error { return k.run(out, in, 0) }
 
-func (k *linearGrad) RunAdd(out *tensor.Dense, in []*tensor.Dense) error { return k.run(out, in, 1) }
+func (k *linearGrad) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	startFrom(out, base)
+	return k.run(out, in, 1)
+}
 
 func (k *linearGrad) run(out *tensor.Dense, in []*tensor.Dense, beta float32) error {
 	a, b := in[0], in[1] // dw = aᵀ·b
@@ -212,7 +215,8 @@ func (k *sumRows) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	return nil
 }
 
-func (k *sumRows) RunAdd(out *tensor.Dense, in []*tensor.Dense) error {
+func (k *sumRows) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	startFrom(out, base)
 	kernels.SumRows(out.Float32s(), in[0].Float32s(), rowsOf(in[0].Shape()), lastDim(in[0].Shape()), true)
 	return nil
 }
@@ -238,6 +242,13 @@ func rowsOf(s tensor.Shape) int {
 		n *= d
 	}
 	return n
+}
+
+// startFrom makes out a copy of base, unless it is base.
+func startFrom(out, base *tensor.Dense) {
+	if dst, src := out.Float32s(), base.Float32s(); len(dst) > 0 && &dst[0] != &src[0] {
+		kernels.Copy(dst, src)
+	}
 }
 
 func allTrue(n int) []bool {

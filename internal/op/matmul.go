@@ -113,8 +113,12 @@ func (o *matmul) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	return append(o.batch.Clone(), m, n), nil
 }
 
-func (o *matmul) Run(out *tensor.Dense, in []*tensor.Dense) error    { return o.run(out, in, 0) }
-func (o *matmul) RunAdd(out *tensor.Dense, in []*tensor.Dense) error { return o.run(out, in, 1) }
+func (o *matmul) Run(out *tensor.Dense, in []*tensor.Dense) error { return o.run(out, in, 0) }
+
+func (o *matmul) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	startFrom(out, base)
+	return o.run(out, in, 1)
+}
 
 func (o *matmul) run(out *tensor.Dense, in []*tensor.Dense, beta float32) error {
 	a, b, c := in[0].Float32s(), in[1].Float32s(), out.Float32s()

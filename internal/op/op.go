@@ -47,10 +47,11 @@ type Aliaser interface {
 	Alias() (input, offset int)
 }
 
-// Accumulator is a Kernel that can add its result to what out holds, which saves a buffer and a pass where gradients
-// are summed.
+// Accumulator is a Kernel that can add its result to another tensor, which saves a buffer and a pass where gradients are
+// summed and residuals added.
 type Accumulator interface {
-	RunAdd(out *tensor.Dense, in []*tensor.Dense) error
+	// RunAdd is out = base + result. base is out itself (in place), or has out's shape and other memory.
+	RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error
 }
 
 // Operand is the type of one input of an operator.

@@ -84,7 +84,7 @@ func (k *view) Alias() (input, offset int) { return 0, k.offset }
 
 func (k *view) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	dst := out.Float32s()
-	copy(dst, in[0].Float32s()[k.offset:k.offset+len(dst)])
+	kernels.Copy(dst, in[0].Float32s()[k.offset:k.offset+len(dst)])
 	return nil
 }
 
@@ -154,7 +154,8 @@ func (k *unview) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	return nil
 }
 
-func (k *unview) RunAdd(out *tensor.Dense, in []*tensor.Dense) error {
+func (k *unview) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	startFrom(out, base)
 	dst, src := out.Float32s()[k.offset:], in[0].Float32s()
 	dst = dst[:len(src)]
 	kernels.Add(dst, dst, src)

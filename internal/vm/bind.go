@@ -78,7 +78,7 @@ func (m *Machine) unbind() {
 	for _, s := range m.program.steps {
 		clear(s.args)
 		clear(s.vals)
-		s.from = nil
+		s.base = nil
 	}
 	m.bound = false
 }
@@ -135,12 +135,9 @@ func (v *value) asValue() G.Value {
 
 func (s *step) bind() {
 	in := s.in
-	s.from = nil
 	if s.add {
 		in = s.in[:len(s.in)-1]
-		if a := s.in[len(s.in)-1]; a.store != s.value.store || a.at != s.value.at {
-			s.from = a.dense
-		}
+		s.base = s.in[len(s.in)-1].dense
 	}
 	if s.kernel != nil {
 		s.args = s.args[:0]

@@ -209,7 +209,7 @@ func (m *Machine) PlannedBytes() int { return m.size }
 func (m *Machine) UnplannedBytes() int {
 	n := 0
 	for _, s := range m.program.steps {
-		if !s.value.pinned && !s.add {
+		if !s.value.pinned {
 			n += s.value.bytes
 		}
 	}
@@ -226,10 +226,7 @@ func (s *step) run() error {
 	case s.rows != nil:
 		return s.kernel.(op.RowWriter).RunRows(s.value.dense, s.args, s.rows)
 	case s.add:
-		if s.from != nil {
-			copy(s.value.dense.Float32s(), s.from.Float32s())
-		}
-		return s.kernel.(op.Accumulator).RunAdd(s.value.dense, s.args)
+		return s.kernel.(op.Accumulator).RunAdd(s.value.dense, s.base, s.args)
 	default:
 		return s.kernel.Run(s.value.dense, s.args)
 	}

@@ -18,17 +18,22 @@ type store struct {
 	offset int
 }
 
-// fuse turns sums a + b into accumulation: where b is computed by an operator that can add to its output, and a is not
-// needed otherwise any more, b's step adds to a and the sum is dropped. Gradients are summed that way without a pass or
-// a buffer of their own.
+// fuse turns sums a + b into accumulation: where b is computed by an operator that can add to a given tensor, and a
+// exists by then, b's step does that and the sum is dropped. Gradients are summed and residuals added that way without a
+// pass of their own; where nothing else needs a any more, in place (see join).
 func (p *program) fuse() {
 	for changed := true; changed; {
 		changed = false
 		for _, s := range p.steps {
-			if _, ok := s.kernel.(sum); !ok && s.name != "Add" {
+			if !s.sum {
 				continue
 			}
-			if p.accumulate(s, 0, 1) || p.accumulate(s, 1, 0) {
+			// The later operand is the one to come on top of the other.
+			i, j := 0, 1
+			if s.in[0].def > s.in[1].def {
+				i, j = 1, 0
+			}
+			if p.accumulate(s, s.in[i], s.in[j]) {
 				changed = true
 				break
 			}
@@ -36,41 +41,17 @@ func (p *program) fuse() {
 	}
 }
 
-// accumulate tries to fuse sum s so that its operand j is added to its operand i.
-func (p *program) accumulate(s *step, i, j int) bool {
-	if len(s.in) != 2 {
-		return false
-	}
-	a, b := s.in[i], s.in[j]
-	if a == b || a.external || b.external || b.pinned || b.source != nil || a.pinned || len(b.uses) != 1 || p.aliased(b) {
+// accumulate tries to fuse sum s so that the step that defines b adds its result to a.
+func (p *program) accumulate(s *step, a, b *value) bool {
+	if a == b || b.external || b.pinned || b.source != nil || len(b.uses) != 1 || p.aliased(b) {
 		return false
 	}
 	by := p.steps[b.def]
 	if _, ok := by.kernel.(op.Accumulator); !ok || by.add || a.def >= by.index {
 		return false
 	}
-	root := a
-	if a.source != nil {
-		root = a.source
-		if root.external || root.pinned {
-			return false
-		}
-	}
-	// Nothing that overlaps a may be read by, or after, the step that overwrites it.
-	for _, v := range p.family(root) {
-		if v != a && !overlap(v, a) {
-			continue
-		}
-		for _, u := range v.uses {
-			if u.index >= by.index && u != s {
-				return false
-			}
-		}
-	}
-	// From here on the sum's value is what by defines.
 	by.add, by.value = true, s.value
-	s.value.def = by.index
-	by.in = append(by.in, a) // last: the value added to
+	by.in = append(by.in, a)
 	p.steps = slices.Delete(p.steps, s.index, s.index+1)
 	p.number()
 	return true
@@ -130,7 +111,7 @@ func (p *program) assign(fixed func(*value) (mem []byte, ok bool)) []*store {
 	return stores
 }
 
-// join puts the output of s into the memory of an input where that is allowed, or required (accumulation).
+// join puts the output of s into the memory of an input where that is allowed.
 func (p *program) join(s *step) bool {
 	v := s.value
 	candidates := s.inPlace()
@@ -142,7 +123,7 @@ func (p *program) join(s *step) bool {
 		if in.store == nil || in.bytes != v.bytes || in.store.fixed != nil || in.store.own {
 			continue
 		}
-		if !s.add && !p.free(s, i) {
+		if !p.free(s, i) {
 			continue
 		}
 		if v.pinned && (in.at != 0 || in.store.bytes != v.bytes) {

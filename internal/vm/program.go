@@ -47,10 +47,11 @@ type step struct {
 	op    G.Op
 	name  string // the operator's, for profiles
 
+	sum    bool          // adds its two inputs, see isSum
 	kernel op.Kernel     // nil: a foreign operator, run by its Do
-	add    bool          // result is added to what the output holds (op.Accumulator)
+	add    bool          // the last input is the base that the result is added to (op.Accumulator)
 	rows   *op.Rows      // of an op.RowWriter into fixed memory
-	from   *tensor.Dense // with add: what to add to, where it is not in the output's place already
+	base   *tensor.Dense // with add
 
 	args []*tensor.Dense
 	vals []G.Value // arguments of a foreign operator
@@ -178,10 +179,10 @@ func (p *program) define(n *G.Node, operands []*G.Node) error {
 	for _, c := range operands {
 		s.in = append(s.in, p.byNode[c])
 	}
-	if k, ok := n.Op().(op.Kernel); ok {
+	if s.sum = isSum(n); s.sum {
+		s.kernel, s.name = sum{n.Op()}, "Add"
+	} else if k, ok := n.Op().(op.Kernel); ok {
 		s.kernel = k
-	} else if isSum(n) {
-		s.kernel, s.name = sum{n.Op()}, "Sum"
 	}
 	p.steps = append(p.steps, s)
 	return nil
