@@ -140,8 +140,10 @@ func (info *Info) findLayers(f *dataflow, segments []segment) {
 	if r.count == 0 {
 		r = singleLayer(f, segments)
 	}
-	if r.count == 0 { // layers of different widths, as convolutions and autoencoders have them
-		r = findRepetition(segments, false)
+	if r.share < 0.5 { // layers of different widths, as convolutions and autoencoders have them
+		if loose := findRepetition(segments, false); loose.share > r.share {
+			r = loose
+		}
 	}
 	if r.count == 0 {
 		info.Embeddings = tables(f)
@@ -203,7 +205,7 @@ func singleLayer(f *dataflow, segments []segment) repetition {
 		}
 		for j := i; j < len(segments); j++ {
 			if slices.Contains(f.g.Outputs, segments[j].output) {
-				return repetition{end: j + 1, period: j + 1 - i, count: 1}
+				return repetition{end: j + 1, period: j + 1 - i, count: 1, share: 1}
 			}
 		}
 	}
@@ -222,6 +224,9 @@ var normOps = map[string]bool{
 func closingNorm(segments []segment, end int) int {
 	closed, transposes := end, 0
 	for i := end; i < len(segments); i++ {
+		if len(segments[i].nodes) == 1 && segments[i].nodes[0].OpType == "ReduceMean" {
+			return closed // pooling; a norm subtracts the mean
+		}
 		for _, n := range segments[i].nodes {
 			if !normOps[n.OpType] {
 				return closed

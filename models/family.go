@@ -72,15 +72,20 @@ func tables(f *dataflow) []*graph.Value {
 // types; one of more rows holds positions or words.
 const mostTokenTypes = 16
 
-// findInputs gives the inputs their roles: by the table that an input indexes,
-// by name where the name is one of Hugging Face's and the topology does not
-// contradict, and the mask as what reaches the activations past all weights.
+// findInputs gives the inputs their roles: by the table that an input indexes
+// (of several the largest, unless an input is called input_ids: a small
+// vocabulary may have fewer words than there are positions), else by name where
+// the name is one of Hugging Face's; and the mask as what reaches the
+// activations past all weights.
 func (info *Info) findInputs(f *dataflow) {
 	var words lookup
 	rows := func(l lookup) int64 { return tensorOf(l.table).Dims[0] }
 	found := lookups(f)
 	for _, l := range found {
-		if l.index != nil && (words.table == nil || rows(l) > rows(words)) {
+		if l.index == nil || words.index != nil && Role(words.index.Name) == InputIDs {
+			continue
+		}
+		if words.table == nil || rows(l) > rows(words) || Role(l.index.Name) == InputIDs {
 			words = l
 		}
 	}
@@ -160,7 +165,7 @@ func (info *Info) roleOf(f *dataflow, v *graph.Value) Role {
 	}
 	dims, known := v.Dims()
 	switch {
-	case v.DType() == graph.Float32 && known && len(dims) == 4 && dims[1].Known() && dims[1].Size <= 4:
+	case info.VocabSize == 0 && v.DType() == graph.Float32 && known && len(dims) == 4 && dims[1].Known() && dims[1].Size <= 4:
 		return PixelValues
 	case info.VocabSize > 0 && known && len(dims) == 2 && f.reachesUnweighted(v):
 		return AttentionMask
@@ -225,9 +230,7 @@ func isSequenceModel(f *dataflow, segments []segment) bool {
 // family guesses what kind of model this is. It is for people to read; nothing
 // is decided by it but the default pooling.
 func family(f *dataflow, info *Info) string {
-	has := func(ops ...string) bool {
-		return slices.ContainsFunc(f.g.Nodes, func(n *graph.Node) bool { return slices.Contains(ops, n.OpType) })
-	}
+	has := func(ops ...string) bool { return hasOp(f.g, ops) }
 	hasAttention := attentions(f, f.g.Nodes) > 0
 	switch {
 	case hasAttention && info.VocabSize == 0 && has("Conv"):
@@ -246,6 +249,14 @@ func family(f *dataflow, info *Info) string {
 		return denseFamily(f)
 	}
 	return "unknown"
+}
+
+// hasOp looks for one of several operators, in subgraphs too.
+func hasOp(g *graph.Graph, ops []string) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool {
+		return slices.Contains(ops, n.OpType) ||
+			slices.ContainsFunc(n.Subgraphs(), func(sub *graph.Graph) bool { return hasOp(sub, ops) })
+	})
 }
 
 func textFamily(f *dataflow, info *Info) string {

@@ -1,4 +1,4 @@
-package models
+package models_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/testenv"
+	"github.com/ftk-go/ftk/models"
 )
 
 // golden holds the tensors of a file that testdata/golden/bert_hidden.py wrote.
@@ -107,7 +108,7 @@ const hiddenTolerance = 1e-4
 func TestTinyBERTGolden(t *testing.T) {
 	dir := filepath.Join("testdata", "tiny-bert")
 	want := readGolden(t, filepath.Join(dir, "golden.safetensors"))
-	config, err := ReadBERTConfig(filepath.Join(dir, "config.json"))
+	config, err := models.ReadBERTConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func TestTinyBERTGolden(t *testing.T) {
 		t.Run(activation, func(t *testing.T) {
 			config := config
 			config.Activation = activation
-			m, err := BuildBERT(config, filepath.Join(dir, "model.safetensors"))
+			m, err := models.BuildBERT(config, filepath.Join(dir, "model.safetensors"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +133,7 @@ func TestTinyBERTGolden(t *testing.T) {
 func TestMiniLMGolden(t *testing.T) {
 	dir := testenv.MiniLM(t)
 	want := readGolden(t, filepath.Join("testdata", "minilm.safetensors"))
-	source, err := Open(dir)
+	source, err := models.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,25 +118,27 @@ func (s segment) signature(shapes bool) string {
 }
 
 // repetition is a run of segments in which a pattern of length period comes
-// count times, ending before segment end.
-type repetition struct{ end, period, count int }
+// count times, ending before segment end. It covers a share of all weights.
+type repetition struct {
+	end, period, count int
+	share              float64
+}
 
 func (r repetition) start() int { return r.end - r.period*r.count }
 
-// findRepetition finds the repeated pattern that covers the most nodes with
-// weights; of patterns that cover as much, the shortest. Where the pattern can
+// findRepetition finds the repeated pattern that covers the most weights; of
+// patterns that cover as much, the shortest. Where the pattern can
 // be cut in several places, the last one ends where the run ends: behind the
 // norm that closes the last layer. The zero value means that nothing repeats.
 func findRepetition(segments []segment, shapes bool) repetition {
 	n := len(segments)
 	signatures := make([]string, n)
-	weighted := make([]int, n+1) // number of nodes' weights in segments[:i]
+	weighted := make([]int, n+1) // number of weights in segments[:i]
 	for i, s := range segments {
 		signatures[i] = s.signature(shapes)
 		weighted[i+1] = weighted[i] + len(s.weights)
 	}
 	var best repetition
-	covered := 0
 	for period := 1; period <= n/2; period++ {
 		run := 0 // how long signatures[i] == signatures[i-period] has held
 		for i := period; i <= n; i++ {
@@ -146,10 +148,9 @@ func findRepetition(segments []segment, shapes bool) repetition {
 			}
 			if run >= period {
 				r := repetition{end: i, period: period, count: (run + period) / period}
-				c := weighted[r.end] - weighted[r.start()]
-				hasWeights := weighted[r.end]-weighted[r.end-period] > 0
-				if hasWeights && c > covered {
-					best, covered = r, c
+				r.share = float64(weighted[r.end]-weighted[r.start()]) / float64(max(weighted[n], 1))
+				if r.share > best.share {
+					best = r
 				}
 			}
 			run = 0

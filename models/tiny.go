@@ -19,6 +19,7 @@ type Tiny struct {
 	Opset         int64 // 14 to 17; below 17 LayerNorm is nine nodes. Default 17, of TinyALBERT 14.
 	ConstantNodes bool  // small constants as Constant nodes, as torch.onnx.export writes them
 	NoPooler      bool  // leave out pooler_output
+	NoTokenTypes  bool  // leave out token_type_ids
 }
 
 func (t Tiny) filled() Tiny {
@@ -33,7 +34,9 @@ func (t Tiny) filled() Tiny {
 	set(&t.Heads, 4)
 	set(&t.IntermediateSize, 64)
 	set(&t.MaxPositions, 64)
-	set(&t.TypeVocabSize, 2)
+	if !t.NoTokenTypes {
+		set(&t.TypeVocabSize, 2)
+	}
 	set(&t.Opset, builtOpset)
 	if t.Activation == "" {
 		t.Activation = "gelu"
