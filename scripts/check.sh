@@ -6,11 +6,11 @@ GO=${GO:-go}
 status=0
 fault() { echo "check: $1" >&2; status=1; }
 
-unformatted=$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 -r gofmt -l) || fault "gofmt failed"
+unformatted=$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 -r "$($GO env GOROOT)/bin/gofmt" -l) || fault "gofmt failed"
 [ -z "$unformatted" ] || fault "not formatted; run: gofmt -w $(echo $unformatted)"
 $GO vet ./... || fault "go vet"
 $GO tool staticcheck ./... || fault "staticcheck"
-$GO mod tidy -diff >/dev/null || { $GO mod tidy -diff; fault "go.mod or go.sum is not tidy; run: go mod tidy"; }
+untidy=$($GO mod tidy -diff) || { head -30 <<<"$untidy"; fault "go.mod or go.sum is not tidy; run: go mod tidy"; }
 
 # Generated files: generating again must change nothing, whatever else is changed and not committed yet.
 state() { git status --porcelain --untracked-files=all; git diff; }

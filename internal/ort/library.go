@@ -102,6 +102,7 @@ func places() []place {
 	if triplet := map[string]string{"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}[runtime.GOARCH]; triplet != "" {
 		system = append(system, "/usr/local/lib/"+triplet, "/usr/lib/"+triplet, "/lib/"+triplet)
 	}
+	system = append(system, loaderDirs()...)
 	system = append(system, "/usr/lib64", "/usr/lib", "/opt/onnxruntime/lib", "/opt/homebrew/lib")
 	for _, dir := range system {
 		if dir != "" {
@@ -109,6 +110,28 @@ func places() []place {
 		}
 	}
 	return all
+}
+
+// loaderDirs lists the directories that the Linux loader is set up to search
+// (ld.so.conf(5), the files that Debian and Fedora include from it).
+func loaderDirs() []string {
+	var dirs []string
+	files, err := filepath.Glob("/etc/ld.so.conf.d/*.conf")
+	if err != nil {
+		return nil
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			if line = strings.TrimSpace(line); filepath.IsAbs(line) {
+				dirs = append(dirs, line)
+			}
+		}
+	}
+	return dirs
 }
 
 // libraryPatterns lists the file names of the library, the plain one first.
