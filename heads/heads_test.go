@@ -354,3 +354,70 @@ func testSplit(t *testing.T, c splitCase) {
 		}
 	}
 }
+
+// Models that normalise before each block: the residual crosses, and the norm
+// is computed again from it rather than crossing beside it. GPT-2's causal mask
+// is made with ScatterND, so it crosses; how it lies along the sequence is not
+// known.
+func TestSplitNormFirst(t *testing.T) {
+	past := ort.Array{Shape: []int64{2, 4, 0, 16}, F32: []float32{}}
+	gpt := text(2, 7, 53)
+	gpt["attention_mask"] = ort.Array{Shape: []int64{2, 7}, I64: slices.Repeat([]int64{1}, 14)}
+	gpt["position_ids"] = ort.Array{Shape: []int64{2, 7}, I64: []int64{0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6}}
+	for i := range 4 {
+		gpt[fmt.Sprintf("past_key_values.%d.key", i)] = past
+		gpt[fmt.Sprintf("past_key_values.%d.value", i)] = past
+	}
+	pixels := ort.Array{Shape: []int64{2, 3, 32, 32}, F32: make([]float32, 2*3*32*32)}
+	for i := range pixels.F32 {
+		pixels.F32[i] = float32(math.Sin(float64(i)))
+	}
+	for _, c := range []struct {
+		file, freeze string
+		inputs       map[string]ort.Array
+		boundary     []string
+		axes         []int
+	}{
+		{"capp-gpt2/model.onnx", "2", gpt, []string{"/transformer/ScatterND_output_0", "/transformer/h.1/Add_1_output_0"}, []int{models.UnknownAxis, 1}},
+		{"capp-gpt2/model.onnx", "4", gpt, []string{"/transformer/ln_f/Div_output_0"}, []int{1}},
+		{"vit-cifar10/ibp_3_3_8.onnx", "1", map[string]ort.Array{"input": pixels}, []string{"/1/1.0/1.0.1/Add_output_0"}, []int{models.PerExample}},
+	} {
+		t.Run(c.file+" "+c.freeze, func(t *testing.T) {
+			m, err := importer.Load(testenv.Shared(t, "models/"+c.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			info, h := attach(t, m, heads.Config{})
+			trainable, err := models.Freeze(info, c.freeze)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts, err := models.Split(m, append(trainable, h.Initializers...), []*graph.Value{h.Logits})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			var axes []int
+			for _, b := range parts.Boundary {
+				names, axes = append(names, b.Value.Name), append(axes, b.SeqAxis)
+			}
+			if !slices.Equal(names, c.boundary) || !slices.Equal(axes, c.axes) {
+				t.Errorf("boundary %q along %v, want %q along %v", names, axes, c.boundary, c.axes)
+			}
+			whole := run(t, m, c.inputs)[h.Logits.Name]
+			in := map[string]ort.Array{}
+			for name, a := range c.inputs {
+				in[name] = a
+			}
+			for name, a := range run(t, parts.Prefix, in) {
+				in[name] = a
+			}
+			got := run(t, parts.Suffix, in)[h.Logits.Name]
+			for i := range whole.F32 {
+				if d := math.Abs(float64(got.F32[i] - whole.F32[i])); !(d < 1e-4) {
+					t.Errorf("logit %d is %g in parts, %g as a whole", i, got.F32[i], whole.F32[i])
+				}
+			}
+		})
+	}
+}

@@ -10,18 +10,13 @@ import (
 // following the operators that leave it where it is.
 type axisTracer struct {
 	*dataflow
+	fixed    bool                  // images and vectors: no input has a sequence
 	sequence map[*graph.Value]bool // known to be [batch sequence …]
 	memo     map[*graph.Value]int
 }
 
 func newAxisTracer(info *Info, f *dataflow) *axisTracer {
-	t := &axisTracer{f, map[*graph.Value]bool{}, map[*graph.Value]int{}}
-	if info.VocabSize == 0 { // images and vectors have no sequence; their sizes are fixed
-		for _, v := range f.g.Inputs {
-			t.memo[v] = PerExample
-		}
-		return t
-	}
+	t := &axisTracer{f, info.VocabSize == 0, map[*graph.Value]bool{}, map[*graph.Value]int{}}
 	for _, in := range info.Inputs {
 		if dims, known := in.Dims(); known && len(dims) == 2 {
 			t.sequence[in.Value] = true
@@ -45,7 +40,10 @@ var sameAxes = map[string]bool{
 
 // of gives the sequence axis of a value, PerExample or UnknownAxis.
 func (t *axisTracer) of(v *graph.Value) int {
-	if t.sequence[v] {
+	switch {
+	case t.fixed:
+		return PerExample
+	case t.sequence[v]:
 		return 1
 	}
 	if axis, ok := t.memo[v]; ok {
@@ -75,8 +73,7 @@ func (t *axisTracer) through(n *graph.Node) int {
 		return t.reduced(n)
 	case op == "Unsqueeze" || op == "Squeeze":
 		return t.moved(n)
-	case op == "Conv" || op == "Flatten" || op == "Reshape" || op == "Transpose" || op == "Concat" || op == "Slice" ||
-		op == "MaxPool" || op == "AveragePool" || op == "GlobalAveragePool" || op == "BatchNormalization":
+	case op == "Flatten" || op == "Reshape" || op == "Transpose" || op == "Concat" || op == "Slice":
 		if t.common(n) == PerExample {
 			return PerExample
 		}

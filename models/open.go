@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ftk-go/ftk/importer"
@@ -49,12 +50,7 @@ var companionFiles = []string{
 
 // Has tells whether a companion file was found.
 func (s *Source) Has(name string) bool {
-	for _, f := range s.Files {
-		if f == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Files, name)
 }
 
 // Open reads a model from path: an ONNX file; a directory with model.onnx (or
@@ -115,13 +111,13 @@ func onnxFile(dir string) (string, error) {
 
 // noModel says what a directory without a model that can be read has instead.
 func noModel(dir string) error {
-	for name, hint := range map[string]string{
-		"model.safetensors.index.json": "weights in several files are not read: save the model in one model.safetensors",
-		"pytorch_model.bin":            "PyTorch pickles are not read: convert it to model.safetensors, or export to ONNX",
-		"tf_model.h5":                  "TensorFlow weights are not read: convert them to model.safetensors, or export to ONNX",
+	for _, other := range []struct{ name, hint string }{
+		{"model.safetensors.index.json", "weights in several files are not read: save the model in one model.safetensors"},
+		{"pytorch_model.bin", "PyTorch pickles are not read: convert it to model.safetensors, or export to ONNX"},
+		{"tf_model.h5", "TensorFlow weights are not read: convert them to model.safetensors, or export to ONNX"},
 	} {
-		if exists(filepath.Join(dir, name)) {
-			return &graph.UnsupportedError{Doing: "reading " + filepath.Join(dir, name), Hint: hint}
+		if path := filepath.Join(dir, other.name); exists(path) {
+			return &graph.UnsupportedError{Doing: "reading " + path, Hint: other.hint}
 		}
 	}
 	return fmt.Errorf("%s: no model in this directory: it needs model.onnx, or config.json and model.safetensors", dir)
@@ -204,8 +200,9 @@ func ReadPooling(dir string) (string, error) {
 			return "cls", nil
 		}
 	}
+	slices.Sort(on)
 	return "", &graph.UnsupportedError{
 		Doing: fmt.Sprintf("pooling as %s asks (%s)", path, strings.Join(on, ", ")),
-		Hint:  "choose --pooling mean or cls",
+		Hint:  "ftk pools by mean or cls",
 	}
 }
