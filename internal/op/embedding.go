@@ -27,10 +27,11 @@ func Embedding(table, ids *G.Node) (*G.Node, error) {
 }
 
 // RowWriter is a Kernel whose output is zero except in a few rows. A machine that writes it into a buffer of its own
-// lifetime (a gradient buffer) passes the rows written the time before: only they are cleared, and afterwards rows names
-// the ones that are not zero, for an optimiser that wants to touch no others.
+// lifetime (a gradient buffer) passes the rows written the time before: only they are cleared (none if add, which is for
+// the result to be added to what out holds), and afterwards rows names the ones that may not be zero, for an optimiser
+// that wants to touch no others.
 type RowWriter interface {
-	RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Rows) error
+	RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Rows, add bool) error
 }
 
 // Rows is the set of rows of a buffer that may differ from zero. The zero value stands for a buffer of zeros.
@@ -47,6 +48,13 @@ func (r *Rows) Add(row, n int) {
 	if !r.seen[row] {
 		r.seen[row] = true
 		r.Index = append(r.Index, int32(row))
+	}
+}
+
+// AddAll puts the first n rows into the set.
+func (r *Rows) AddAll(n int) {
+	for i := range n {
+		r.Add(i, n)
 	}
 }
 
@@ -122,12 +130,14 @@ func (k *embeddingGrad) add(out *tensor.Dense, in []*tensor.Dense) error {
 	return kernels.ScatterAddRows(out.Float32s(), in[1].Float32s(), in[0].Int64s(), k.shape[1])
 }
 
-func (k *embeddingGrad) RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Rows) error {
+func (k *embeddingGrad) RunRows(out *tensor.Dense, in []*tensor.Dense, rows *Rows, add bool) error {
 	dst, width := out.Float32s(), k.shape[1]
-	for _, r := range rows.Index {
-		clear(dst[int(r)*width : (int(r)+1)*width])
+	if !add {
+		for _, r := range rows.Index {
+			clear(dst[int(r)*width : (int(r)+1)*width])
+		}
+		rows.Reset()
 	}
-	rows.Reset()
 	if err := k.add(out, in); err != nil {
 		return err
 	}

@@ -88,6 +88,12 @@ func (k *view) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	return nil
 }
 
+func (k *view) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	dst := out.Float32s()
+	kernels.Add(dst, base.Float32s(), in[0].Float32s()[k.offset:k.offset+len(dst)])
+	return nil
+}
+
 func (k *view) DiffWRT(int) []bool { return []bool{true} }
 
 func (k *view) SymDiff(in G.Nodes, out, dy *G.Node) (G.Nodes, error) {

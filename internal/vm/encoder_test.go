@@ -13,6 +13,7 @@ import (
 // encoder is a BERT-like encoder with a classifier on the first token, built by hand.
 type encoder struct {
 	vocab, width, heads, inner, layers, classes int
+	tied                                        bool // one set of weights for all layers
 
 	names   []string
 	weights map[string]*tensor.Dense
@@ -50,10 +51,15 @@ func (e *encoder) weight(name string, mean, std float64, shape ...int) *tensor.D
 // graph builds forward, loss and gradients for ids [batch, seq].
 func (e *encoder) graph(batch, seq int) *encoderGraph {
 	t := &encoderGraph{g: G.NewGraph()}
+	byName := map[string]*G.Node{}
 	param := func(name string, mean, std float64, shape ...int) *G.Node {
+		if n := byName[name]; n != nil {
+			return n
+		}
 		n := G.NewTensor(t.g, tensor.Float32, len(shape), G.WithShape(shape...), G.WithName(name),
 			G.WithValue(e.weight(name, mean, std, shape...)))
 		t.params = append(t.params, n)
+		byName[name] = n
 		return n
 	}
 	std := 1 / math.Sqrt(float64(e.width))
@@ -76,6 +82,9 @@ func (e *encoder) graph(batch, seq int) *encoderGraph {
 	x = norm(x, "embeddings.norm")
 	for l := range e.layers {
 		name := fmt.Sprintf("layer%d.", l)
+		if e.tied {
+			name = "layer."
+		}
 		q := dense(x, name+"q", e.width, e.width, op.Identity)
 		k := dense(x, name+"k", e.width, e.width, op.Identity)
 		v := dense(x, name+"v", e.width, e.width, op.Identity)

@@ -28,8 +28,10 @@ type Options struct {
 	Outputs map[*G.Node][]float32
 	// Rows says of an output that is the gradient of an embedding that its buffer is zero but for these rows: only they
 	// are cleared, and the set is brought up to date. It must be shared by all machines that write to the buffer.
-	// Nodes that are something else have it ignored and all their rows put in.
+	// The gradient of a table that is used otherwise too is computed in full, and all its rows are put in.
 	Rows map[*G.Node]*op.Rows
+	// Accumulate makes SetAccumulate possible, which may take some more memory.
+	Accumulate bool
 	// Arena is the memory to compute in; nil for one of the machine's own.
 	Arena *Arena
 	// Poison fills memory with NaN when its value dies, and before it is written: a wrong plan then shows in the results.
@@ -53,7 +55,8 @@ type Machine struct {
 	cancel   atomic.Bool
 	pc       int
 
-	watch func(*step) error // called after each step
+	adding bool              // to outputs, see SetAccumulate
+	watch  func(*step) error // called after each step
 }
 
 var _ G.VM = (*Machine)(nil)
@@ -91,6 +94,9 @@ func New(g *G.ExprGraph, o Options) (m *Machine, err error) {
 	p.alias()
 	p.number()
 	p.fuse()
+	if o.Accumulate {
+		p.separate(o.Outputs)
+	}
 	m = &Machine{program: p, options: o, arena: o.Arena}
 	m.stores = p.assign(func(v *value) ([]byte, bool) {
 		mem, ok := o.Outputs[v.node]
@@ -107,10 +113,12 @@ func New(g *G.ExprGraph, o Options) (m *Machine, err error) {
 			m.external = append(m.external, v)
 		}
 	}
-	for _, s := range p.steps {
-		if _, ok := s.kernel.(op.RowWriter); ok && !s.add && s.value.pinned {
-			s.rows = o.Rows[s.node]
+	for n, rows := range o.Rows {
+		v := p.byNode[n]
+		if v == nil || !v.pinned || len(v.shape) == 0 {
+			return nil, fmt.Errorf("vm: rows are given for %s, which is no output", n.Name())
 		}
+		p.steps[v.def].rows = rows
 	}
 	if m.arena == nil {
 		m.arena = &Arena{}
@@ -137,6 +145,16 @@ func (m *Machine) RunAll() error {
 	return m.run()
 }
 
+// SetAccumulate makes the runs that follow add to the memory of Options.Outputs, or overwrite it again: for gradients of
+// a batch in several pieces. Options.Accumulate must have been set. Other kept nodes are not affected.
+func (m *Machine) SetAccumulate(on bool) error {
+	if on && !m.options.Accumulate {
+		return fmt.Errorf("vm: the machine was compiled without Accumulate")
+	}
+	m.adding = on
+	return nil
+}
+
 func (m *Machine) run() (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -153,7 +171,7 @@ func (m *Machine) run() (err error) {
 		if m.options.Profile {
 			begin = time.Now()
 		}
-		if err := s.run(); err != nil {
+		if err := s.run(m.adding); err != nil {
 			return m.failed(err)
 		}
 		if m.options.Profile {
@@ -219,12 +237,19 @@ func (m *Machine) UnplannedBytes() int {
 // Steps is the number of operators that a run executes.
 func (m *Machine) Steps() int { return len(m.program.steps) }
 
-func (s *step) run() error {
+// run executes a step; adding says that outputs are to be added to.
+func (s *step) run(adding bool) error {
+	if s.rows != nil {
+		if k, ok := s.kernel.(op.RowWriter); ok && !s.add {
+			return k.RunRows(s.value.dense, s.args, s.rows, adding)
+		}
+		s.rows.AddAll(s.value.shape[0])
+	}
 	switch {
 	case s.kernel == nil:
 		return s.runForeign()
-	case s.rows != nil:
-		return s.kernel.(op.RowWriter).RunRows(s.value.dense, s.args, s.rows)
+	case adding && s.output:
+		return s.kernel.(op.Accumulator).RunAdd(s.value.dense, s.value.dense, s.args)
 	case s.add:
 		return s.kernel.(op.Accumulator).RunAdd(s.value.dense, s.base, s.args)
 	default:

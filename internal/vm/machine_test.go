@@ -161,6 +161,87 @@ func TestOutputsAndRows(t *testing.T) {
 	}
 }
 
+// TestAccumulate runs two batches into the same gradient buffers, with tied weights and a table that is used twice among
+// what is summed.
+func TestAccumulate(t *testing.T) {
+	e := newEncoder(20, 16, 2, 32, 2, 3)
+	e.tied = true
+	want := map[string][]float32{}
+	var first *encoderGraph
+	for seed := range uint64(2) {
+		tr := e.graph(2, 4)
+		tr.fill(e, seed)
+		m, err := vm.New(tr.g, vm.Options{Keep: tr.keep()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, m)
+		for i, g := range tr.result()[1:] {
+			sum := want[e.names[i]]
+			if sum == nil {
+				sum = make([]float32, len(g))
+				want[e.names[i]] = sum
+			}
+			for j := range g {
+				sum[j] += g[j]
+			}
+		}
+		first = tr
+	}
+	rows := &op.Rows{}
+	o := vm.Options{Outputs: map[*G.Node][]float32{}, Rows: map[*G.Node]*op.Rows{first.grads[0]: rows}, Accumulate: true, Poison: true}
+	for _, n := range first.grads {
+		o.Outputs[n] = make([]float32, n.Shape().TotalSize())
+	}
+	m, err := vm.New(first.g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for range 2 {
+		for seed := range uint64(2) {
+			if err := m.SetAccumulate(seed > 0); err != nil {
+				t.Fatal(err)
+			}
+			first.fill(e, seed)
+			run(t, m)
+		}
+		for i, n := range first.grads {
+			if d := gradcheck.Distance(o.Outputs[n], want[e.names[i]]); d > 1e-5 && !strings.HasSuffix(e.names[i], "k.b") {
+				t.Errorf("sum of gradients of %s is off by %.2g", e.names[i], d)
+			}
+		}
+	}
+}
+
+// TestTiedWeightsAccumulateInPlace: one set of weights in all layers, as in ALBERT; its gradients sum without a buffer or
+// a pass per layer.
+func TestTiedWeightsAccumulateInPlace(t *testing.T) {
+	e := newEncoder(20, 16, 2, 64, 6, 3)
+	e.tied = true
+	reference := e.graph(2, 4)
+	reference.fill(e, 1)
+	tape := G.NewTapeMachine(reference.g)
+	defer tape.Close()
+	run(t, tape)
+	tr := e.graph(2, 4)
+	tr.fill(e, 1)
+	m, err := vm.New(tr.g, vm.Options{Keep: tr.keep(), Profile: true, Poison: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	run(t, m)
+	compare(t, e, tr.result(), reference.result(), 2e-5)
+	calls := map[string]int{}
+	for _, p := range m.Profile() {
+		calls[p.Op] = p.Calls
+	}
+	if calls["LinearGradW"] != 6+2 || calls["LinearGradW+"] != 6*5 {
+		t.Errorf("calls %v: want the gradients of 6 tied matrices to be begun once and added to 5 times", calls)
+	}
+}
+
 func TestNoAllocationInSteadyState(t *testing.T) {
 	e := newEncoder(50, 32, 4, 64, 2, 3)
 	tr := e.graph(4, 16)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ftk-go/ftk/internal/op"
+	G "gorgonia.org/gorgonia"
 )
 
 // store is a piece of memory that one or, in place, several values live in.
@@ -55,6 +56,27 @@ func (p *program) accumulate(s *step, a, b *value) bool {
 	p.steps = slices.Delete(p.steps, s.index, s.index+1)
 	p.number()
 	return true
+}
+
+// separate sees to it that every output is written by exactly one step, an op.Accumulator, and read by none: where it is
+// not so, the output is computed in the arena and transferred.
+func (p *program) separate(outputs map[*G.Node][]float32) {
+	for n := range outputs {
+		v := p.byNode[n]
+		s := p.steps[v.def]
+		_, ok := s.kernel.(op.Accumulator)
+		if ok && !s.add && len(v.uses) == 0 && !p.aliased(v) {
+			s.output = true
+			continue
+		}
+		out := &value{node: n, shape: v.shape, dtype: v.dtype, bytes: v.bytes, pinned: true}
+		v.pinned = false
+		p.byNode[n] = out
+		p.values = append(p.values, out)
+		t := &step{value: out, in: []*value{v}, node: n, op: s.op, name: "Transfer", kernel: transfer{}, output: true}
+		p.steps = slices.Insert(p.steps, v.def+1, t)
+		p.number()
+	}
 }
 
 // family is a value and its aliases.

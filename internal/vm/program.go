@@ -50,7 +50,8 @@ type step struct {
 	sum    bool          // adds its two inputs, see isSum
 	kernel op.Kernel     // nil: a foreign operator, run by its Do
 	add    bool          // the last input is the base that the result is added to (op.Accumulator)
-	rows   *op.Rows      // of an op.RowWriter into fixed memory
+	rows   *op.Rows      // rows of the output that may not be zero
+	output bool          // writes to memory that Machine.SetAccumulate has added to; kernel is an op.Accumulator
 	base   *tensor.Dense // with add
 
 	args []*tensor.Dense

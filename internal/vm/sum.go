@@ -42,6 +42,21 @@ func (sum) SymDiff(G.Nodes, *G.Node, *G.Node) (G.Nodes, error) {
 	return nil, fmt.Errorf("vm: a program is not differentiable")
 }
 
+// transfer copies a value to memory outside.
+type transfer struct{ sum }
+
+func (transfer) Run(out *tensor.Dense, in []*tensor.Dense) error {
+	kernels.Copy(out.Float32s(), in[0].Float32s())
+	return nil
+}
+
+func (transfer) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	kernels.Add(out.Float32s(), base.Float32s(), in[0].Float32s())
+	return nil
+}
+
+func (transfer) InPlace() []int { return nil }
+
 // inPlace lists the inputs of a step that its output may overwrite.
 func (s *step) inPlace() []int {
 	switch k := s.kernel.(type) {
