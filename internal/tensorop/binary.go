@@ -1,0 +1,526 @@
+package tensorop
+
+import (
+	"math"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/ftk-go/ftk/internal/parallel"
+)
+
+// pairs describes how an elementwise operator of two operands walks them under broadcasting.
+type pairs struct {
+	shape  []int // of the result, merged axes
+	a, b   []int // strides
+	result []int // shape of the result as declared
+}
+
+func planPairs(a, b []int) (pairs, error) {
+	out, err := BroadcastShapes(a, b)
+	if err != nil {
+		return pairs{}, err
+	}
+	shape, w := coalesce(out, broadcastStrides(a, out), broadcastStrides(b, out))
+	return pairs{shape, w[0], w[1], out}, nil
+}
+
+// vectors is an elementwise operator on runs of memory: two vectors, a vector and a number, a number and a vector.
+type vectors[T, R any] struct {
+	vv func(dst []R, a, b []T)
+	vs func(dst []R, a []T, b T)
+	sv func(dst []R, a T, b []T)
+}
+
+func lift[T, R any](f func(a, b T) R) vectors[T, R] {
+	return vectors[T, R]{
+		vv: func(dst []R, a, b []T) {
+			for i := range dst {
+				dst[i] = f(a[i], b[i])
+			}
+		},
+		vs: func(dst []R, a []T, b T) {
+			for i := range dst {
+				dst[i] = f(a[i], b)
+			}
+		},
+		sv: func(dst []R, a T, b []T) {
+			for i := range dst {
+				dst[i] = f(a, b[i])
+			}
+		},
+	}
+}
+
+func runPairs[T, R any](out []R, a, b []T, p pairs, f vectors[T, R]) {
+	if len(out) == 0 {
+		return
+	}
+	last := len(p.shape) - 1
+	inner, sa, sb := p.shape[last], p.a[last], p.b[last]
+	if last == 0 { // one run: split it
+		parallel.For(inner, parallelGrain, func(lo, hi int) { f.run(out, a, b, lo, lo*sa, lo*sb, hi-lo, sa, sb) })
+		return
+	}
+	wa, wb := walk{shape: p.shape, stride: p.a}, walk{shape: p.shape, stride: p.b}
+	parallel.For(wa.rows(), max(1, parallelGrain/inner), func(lo, hi int) {
+		froms := make([]int, 0, hi-lo)
+		wb.each(lo, hi, func(_, from int) { froms = append(froms, from) })
+		k := 0
+		wa.each(lo, hi, func(to, from int) {
+			f.run(out, a, b, to, from, froms[k], inner, sa, sb)
+			k++
+		})
+	})
+}
+
+func (f vectors[T, R]) run(out []R, a, b []T, to, ia, ib, n, sa, sb int) {
+	switch {
+	case sa == 1 && sb == 1:
+		f.vv(out[to:to+n], a[ia:ia+n], b[ib:ib+n])
+	case sa == 1:
+		f.vs(out[to:to+n], a[ia:ia+n], b[ib])
+	case sb == 1:
+		f.sv(out[to:to+n], a[ia], b[ib:ib+n])
+	default: // both operands repeat along the innermost axis: cannot stay after merging unless n is 1
+		for i := range n {
+			f.vv(out[to+i:to+i+1], a[ia+i*sa:ia+i*sa+1], b[ib+i*sb:ib+i*sb+1])
+		}
+	}
+}
+
+func pairKernel[T, R any](p pairs, f vectors[T, R]) Kernel {
+	return func(out *tensor.Dense, in []*tensor.Dense) error {
+		runPairs(values[R](out), values[T](in[0]), values[T](in[1]), p, f)
+		return nil
+	}
+}
+
+// numeric builds the kernel of an arithmetic operator for an element type.
+func numeric(dt tensor.Dtype, p pairs, op string) Kernel {
+	switch dt {
+	case tensor.Float32:
+		return pairKernel(p, floatArithmetic[float32](op))
+	case tensor.Float64:
+		return pairKernel(p, floatArithmetic[float64](op))
+	case tensor.Int64:
+		return pairKernel(p, intArithmetic[int64](op))
+	case tensor.Int32:
+		return pairKernel(p, intArithmetic[int32](op))
+	case tensor.Int16:
+		return pairKernel(p, intArithmetic[int16](op))
+	case tensor.Int8:
+		return pairKernel(p, intArithmetic[int8](op))
+	case tensor.Uint64:
+		return pairKernel(p, intArithmetic[uint64](op))
+	case tensor.Uint32:
+		return pairKernel(p, intArithmetic[uint32](op))
+	case tensor.Uint16:
+		return pairKernel(p, intArithmetic[uint16](op))
+	case tensor.Uint8:
+		return pairKernel(p, intArithmetic[uint8](op))
+	}
+	return nil
+}
+
+func arithmetic[T number](op string) (vectors[T, T], bool) {
+	switch op {
+	case "Add":
+		return vectors[T, T]{
+			func(d, a, b []T) {
+				for i := range d {
+					d[i] = a[i] + b[i]
+				}
+			},
+			func(d, a []T, b T) {
+				for i := range d {
+					d[i] = a[i] + b
+				}
+			},
+			func(d []T, a T, b []T) {
+				for i := range d {
+					d[i] = a + b[i]
+				}
+			}}, true
+	case "Sub":
+		return vectors[T, T]{
+			func(d, a, b []T) {
+				for i := range d {
+					d[i] = a[i] - b[i]
+				}
+			},
+			func(d, a []T, b T) {
+				for i := range d {
+					d[i] = a[i] - b
+				}
+			},
+			func(d []T, a T, b []T) {
+				for i := range d {
+					d[i] = a - b[i]
+				}
+			}}, true
+	case "Mul":
+		return vectors[T, T]{
+			func(d, a, b []T) {
+				for i := range d {
+					d[i] = a[i] * b[i]
+				}
+			},
+			func(d, a []T, b T) {
+				for i := range d {
+					d[i] = a[i] * b
+				}
+			},
+			func(d []T, a T, b []T) {
+				for i := range d {
+					d[i] = a * b[i]
+				}
+			}}, true
+	case "Max":
+		return lift(func(a, b T) T { return max(a, b) }), true
+	case "Min":
+		return lift(func(a, b T) T { return min(a, b) }), true
+	}
+	return vectors[T, T]{}, false
+}
+
+func floatArithmetic[T float](op string) vectors[T, T] {
+	if f, ok := arithmetic[T](op); ok {
+		return f
+	}
+	switch op {
+	case "Div":
+		return vectors[T, T]{
+			func(d, a, b []T) {
+				for i := range d {
+					d[i] = a[i] / b[i]
+				}
+			},
+			func(d, a []T, b T) {
+				for i := range d {
+					d[i] = a[i] / b
+				}
+			},
+			func(d []T, a T, b []T) {
+				for i := range d {
+					d[i] = a / b[i]
+				}
+			}}
+	case "Pow":
+		f := lift(func(a, b T) T { return T(math.Pow(float64(a), float64(b))) })
+		power := f.vs
+		f.vs = func(d, a []T, b T) {
+			if b != 2 {
+				power(d, a, b)
+				return
+			}
+			for i := range d {
+				d[i] = a[i] * a[i]
+			}
+		}
+		return f
+	case "Fmod":
+		return lift(func(a, b T) T { return T(math.Mod(float64(a), float64(b))) })
+	case "Mod":
+		return lift(func(a, b T) T { return a - b*T(math.Floor(float64(a/b))) })
+	case "PowGradA": // b·a^(b−1)
+		return lift(func(a, b T) T {
+			if b == 0 {
+				return 0
+			}
+			return b * T(math.Pow(float64(a), float64(b-1)))
+		})
+	case "PowGradB": // aᵇ·ln a; 0 where a is 0, as in PyTorch
+		return lift(func(a, b T) T {
+			if a == 0 && b >= 0 {
+				return 0
+			}
+			return T(math.Pow(float64(a), float64(b)) * math.Log(float64(a)))
+		})
+	case "MaxGrad": // share of a in max(a, b): ties are halved, as in PyTorch
+		return lift(func(a, b T) T { return share[T](a > b, a == b) })
+	case "MinGrad":
+		return lift(func(a, b T) T { return share[T](a < b, a == b) })
+	case "PRelu":
+		return lift(func(a, b T) T {
+			if a < 0 {
+				return a * b
+			}
+			return a
+		})
+	case "PReluGradA":
+		return lift(func(a, b T) T {
+			if a < 0 {
+				return b
+			}
+			return 1
+		})
+	case "PReluGradB":
+		return lift(func(a, _ T) T { return min(a, 0) })
+	}
+	return vectors[T, T]{}
+}
+
+func share[T float](wins, ties bool) T {
+	switch {
+	case wins:
+		return 1
+	case ties:
+		return 0.5
+	}
+	return 0
+}
+
+func intArithmetic[T integer](op string) vectors[T, T] {
+	if f, ok := arithmetic[T](op); ok {
+		return f
+	}
+	switch op {
+	case "Div":
+		return lift(func(a, b T) T {
+			if b == 0 {
+				return 0 // undefined in ONNX; a fault would take the program down
+			}
+			return a / b
+		})
+	case "Mod": // sign of the divisor
+		return lift(func(a, b T) T {
+			if b == 0 {
+				return 0
+			}
+			r := a % b
+			if r != 0 && (r < 0) != (b < 0) {
+				r += b
+			}
+			return r
+		})
+	case "Fmod": // sign of the dividend
+		return lift(func(a, b T) T {
+			if b == 0 {
+				return 0
+			}
+			return a % b
+		})
+	case "Pow":
+		return lift(intPow[T])
+	case "BitShiftLEFT":
+		return lift(func(a, b T) T { return a << uint64(b) })
+	case "BitShiftRIGHT":
+		return lift(func(a, b T) T { return a >> uint64(b) })
+	case "BitwiseAnd":
+		return lift(func(a, b T) T { return a & b })
+	case "BitwiseOr":
+		return lift(func(a, b T) T { return a | b })
+	case "BitwiseXor":
+		return lift(func(a, b T) T { return a ^ b })
+	case "PRelu":
+		return lift(func(a, b T) T {
+			if a < 0 {
+				return a * b
+			}
+			return a
+		})
+	}
+	return vectors[T, T]{}
+}
+
+func intPow[T integer](a, b T) T {
+	if b < 0 {
+		return T(math.Pow(float64(a), float64(b)))
+	}
+	r := T(1)
+	for ; b > 0; b >>= 1 {
+		if b&1 == 1 {
+			r *= a
+		}
+		a *= a
+	}
+	return r
+}
+
+// Binary applies an arithmetic operator with broadcasting: Add, Sub, Mul, Div, Pow, Max, Min, Mod, Fmod, PRelu,
+// BitShiftLEFT, BitShiftRIGHT, BitwiseAnd, BitwiseOr, BitwiseXor. Both operands are of one type.
+func Binary(op string, a, b *G.Node) (*G.Node, error) {
+	if a.Dtype() != b.Dtype() {
+		return nil, typeError(op, a.Dtype(), b.Dtype())
+	}
+	p, err := planPairs(a.Shape(), b.Shape())
+	if err != nil {
+		return nil, err
+	}
+	dt := a.Dtype()
+	if !hasOperator(dt, op) {
+		return nil, typeError(op, dt)
+	}
+	s := spec{name: op, dtype: dt, shape: p.result, run: numeric(dt, p, op)}
+	if size(a.Shape()) == size(p.result) {
+		s.reuse = append(s.reuse, 0)
+	}
+	if size(b.Shape()) == size(p.result) {
+		s.reuse = append(s.reuse, 1)
+	}
+	if isFloat(dt) {
+		s.grad = binaryGrad(op)
+	}
+	return define(s, a, b)
+}
+
+func hasOperator(dt tensor.Dtype, op string) bool {
+	switch {
+	case isFloat(dt):
+		return floatArithmetic[float32](op).vv != nil
+	case dt == tensor.Bool:
+		return false
+	}
+	return intArithmetic[int32](op).vv != nil
+}
+
+// binaryGrad is the gradient of an arithmetic operator, summed over the axes that were broadcast.
+func binaryGrad(op string) Gradient {
+	var da, db func(c *chain, a, b, y, dy *G.Node) *G.Node
+	local := func(name string, swap bool) func(c *chain, a, b, y, dy *G.Node) *G.Node {
+		return func(c *chain, a, b, y, dy *G.Node) *G.Node {
+			if swap {
+				a, b = b, a
+			}
+			return c.binary("Mul", dy, c.binary(name, a, b))
+		}
+	}
+	switch op {
+	case "Add":
+		da = func(_ *chain, _, _, _, dy *G.Node) *G.Node { return dy }
+		db = da
+	case "Sub":
+		da = func(_ *chain, _, _, _, dy *G.Node) *G.Node { return dy }
+		db = func(c *chain, _, b, _, dy *G.Node) *G.Node { return c.do(Affine(c.to(dy, b), -1, 0)) }
+	case "Mul":
+		da = func(c *chain, _, b, _, dy *G.Node) *G.Node { return c.binary("Mul", dy, b) }
+		db = func(c *chain, a, _, _, dy *G.Node) *G.Node { return c.binary("Mul", dy, a) }
+	case "Div":
+		da = func(c *chain, _, b, _, dy *G.Node) *G.Node { return c.binary("Div", dy, b) }
+		db = func(c *chain, _, b, y, dy *G.Node) *G.Node {
+			return c.do(Affine(c.to(c.binary("Div", c.binary("Mul", dy, y), b), b), -1, 0))
+		}
+	case "Pow":
+		da, db = local("PowGradA", false), local("PowGradB", false)
+	case "Max", "Min":
+		da, db = local(op+"Grad", false), local(op+"Grad", true)
+	case "PRelu":
+		da, db = local("PReluGradA", false), local("PReluGradB", false)
+	case "Mod", "Fmod":
+		da = func(_ *chain, _, _, _, dy *G.Node) *G.Node { return dy }
+		db = func(c *chain, a, b, _, dy *G.Node) *G.Node { // −⌊a/b⌋ (truncated for Fmod)
+			q := c.binary("Div", c.binary("Sub", c.binary(op, a, b), a), b)
+			return c.binary("Mul", dy, q)
+		}
+	default:
+		return nil
+	}
+	return func(in G.Nodes, y, dy *G.Node) (G.Nodes, error) {
+		var c chain
+		return c.nodes(c.to(da(&c, in[0], in[1], y, dy), in[0]), c.to(db(&c, in[0], in[1], y, dy), in[1]))
+	}
+}
+
+// chain builds several nodes and keeps the first error, so that a formula reads as a formula. After an error every
+// further step does nothing.
+type chain struct{ err error }
+
+func (c *chain) do(n *G.Node, err error) *G.Node {
+	if c.err == nil {
+		c.err = err
+	}
+	return n
+}
+
+func (c *chain) nodes(ns ...*G.Node) (G.Nodes, error) { return ns, c.err }
+
+func (c *chain) binary(op string, a, b *G.Node) *G.Node {
+	if c.err != nil {
+		return nil
+	}
+	return c.do(Binary(op, a, b))
+}
+
+// to sums a gradient over what was broadcast to get from like's shape to its own.
+func (c *chain) to(n, like *G.Node) *G.Node {
+	if c.err != nil {
+		return nil
+	}
+	return c.do(SumTo(n, like.Shape()))
+}
+
+// Compare applies Equal, Greater, GreaterOrEqual, Less or LessOrEqual with broadcasting; the result is boolean.
+func Compare(op string, a, b *G.Node) (*G.Node, error) {
+	dt := a.Dtype()
+	if dt != b.Dtype() {
+		return nil, typeError(op, dt, b.Dtype())
+	}
+	p, err := planPairs(a.Shape(), b.Shape())
+	if err != nil {
+		return nil, err
+	}
+	var run Kernel
+	switch dt {
+	case tensor.Float32:
+		run = pairKernel(p, comparison[float32](op))
+	case tensor.Float64:
+		run = pairKernel(p, comparison[float64](op))
+	case tensor.Int64:
+		run = pairKernel(p, comparison[int64](op))
+	case tensor.Int32:
+		run = pairKernel(p, comparison[int32](op))
+	case tensor.Int16:
+		run = pairKernel(p, comparison[int16](op))
+	case tensor.Int8:
+		run = pairKernel(p, comparison[int8](op))
+	case tensor.Uint64:
+		run = pairKernel(p, comparison[uint64](op))
+	case tensor.Uint32:
+		run = pairKernel(p, comparison[uint32](op))
+	case tensor.Uint16:
+		run = pairKernel(p, comparison[uint16](op))
+	case tensor.Uint8:
+		run = pairKernel(p, comparison[uint8](op))
+	case tensor.Bool:
+		if op == "Equal" {
+			run = pairKernel(p, lift(func(a, b bool) bool { return a == b }))
+		}
+	}
+	if run == nil {
+		return nil, typeError(op, dt)
+	}
+	return define(spec{name: op, dtype: tensor.Bool, shape: p.result, run: run}, a, b)
+}
+
+func comparison[T number](op string) vectors[T, bool] {
+	switch op {
+	case "Equal":
+		return lift(func(a, b T) bool { return a == b })
+	case "Greater":
+		return lift(func(a, b T) bool { return a > b })
+	case "GreaterOrEqual":
+		return lift(func(a, b T) bool { return a >= b })
+	case "Less":
+		return lift(func(a, b T) bool { return a < b })
+	default:
+		return lift(func(a, b T) bool { return a <= b })
+	}
+}
+
+// Logic applies And, Or or Xor with broadcasting.
+func Logic(op string, a, b *G.Node) (*G.Node, error) {
+	if a.Dtype() != tensor.Bool || b.Dtype() != tensor.Bool {
+		return nil, typeError(op, a.Dtype(), b.Dtype())
+	}
+	p, err := planPairs(a.Shape(), b.Shape())
+	if err != nil {
+		return nil, err
+	}
+	f := map[string]func(a, b bool) bool{
+		"And": func(a, b bool) bool { return a && b },
+		"Or":  func(a, b bool) bool { return a || b },
+		"Xor": func(a, b bool) bool { return a != b },
+	}[op]
+	return define(spec{name: op, dtype: tensor.Bool, shape: p.result, run: pairKernel(p, lift(f))}, a, b)
+}
