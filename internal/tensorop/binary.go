@@ -392,14 +392,14 @@ func binaryGrad(op string) Gradient {
 		db = da
 	case "Sub":
 		da = func(_ *chain, _, _, _, dy *G.Node) *G.Node { return dy }
-		db = func(c *chain, _, b, _, dy *G.Node) *G.Node { return c.do(Affine(c.to(dy, b), -1, 0)) }
+		db = func(c *chain, _, b, _, dy *G.Node) *G.Node { return c.affine(c.to(dy, b), -1, 0) }
 	case "Mul":
 		da = func(c *chain, _, b, _, dy *G.Node) *G.Node { return c.binary("Mul", dy, b) }
 		db = func(c *chain, a, _, _, dy *G.Node) *G.Node { return c.binary("Mul", dy, a) }
 	case "Div":
 		da = func(c *chain, _, b, _, dy *G.Node) *G.Node { return c.binary("Div", dy, b) }
 		db = func(c *chain, _, b, y, dy *G.Node) *G.Node {
-			return c.do(Affine(c.to(c.binary("Div", c.binary("Mul", dy, y), b), b), -1, 0))
+			return c.affine(c.to(c.binary("Div", c.binary("Mul", dy, y), b), b), -1, 0)
 		}
 	case "Pow":
 		da, db = local("PowGradA", false), local("PowGradB", false)
@@ -440,6 +440,13 @@ func (c *chain) binary(op string, a, b *G.Node) *G.Node {
 		return nil
 	}
 	return c.do(Binary(op, a, b))
+}
+
+func (c *chain) affine(x *G.Node, a, b float64) *G.Node {
+	if c.err != nil {
+		return nil
+	}
+	return c.do(Affine(x, a, b))
 }
 
 // to sums a gradient over what was broadcast to get from like's shape to its own.
