@@ -1,0 +1,87 @@
+package lower
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/ftk-go/ftk/internal/graph"
+)
+
+// Func lowers one node.
+type Func func(c *Call) ([]*value, error)
+
+// Row is one operator that can be computed natively.
+type Row struct {
+	Op     string
+	Domain string // "" is the standard one
+	// Since is the first version of the operator's domain that the lowering understands; later versions up to Newest are
+	// understood too.
+	Since int64
+	// Min is the number of inputs that must be given.
+	Min   int
+	Lower Func
+	// Differentiable says that gradients flow through the operator to at least one input.
+	Differentiable bool
+	// ConstInputs have to be constants once input shapes are known.
+	ConstInputs []int
+}
+
+// Newest is the newest standard operator set that the table was written for.
+const Newest = 26
+
+// find is the row of a node's operator, nil if there is none.
+func find(n *graph.Node) *Row {
+	domain := n.Domain
+	if domain == "ai.onnx" {
+		domain = ""
+	}
+	i := sort.Search(len(Table), func(i int) bool { return key(Table[i].Op, Table[i].Domain) >= key(n.OpType, domain) })
+	if i < len(Table) && Table[i].Op == n.OpType && Table[i].Domain == domain {
+		return &Table[i]
+	}
+	return nil
+}
+
+func key(op, domain string) string { return op + "\x00" + domain }
+
+// Supported reports whether a node's operator is in the table.
+func Supported(n *graph.Node) bool { return find(n) != nil }
+
+// Differentiable reports whether gradients flow through a node's operator.
+func Differentiable(n *graph.Node) bool {
+	r := find(n)
+	return r != nil && r.Differentiable
+}
+
+// Unsupported checks all nodes that the graph's outputs depend on, and reports those whose operators are not in the table
+// as a *graph.UnsupportedError.
+func Unsupported(g *graph.Graph, opset int64) error { return supported(needed(g), opset) }
+
+func supported(nodes []*graph.Node, opset int64) error {
+	e := &graph.UnsupportedError{Doing: "native training"}
+	for _, n := range nodes {
+		if find(n) == nil {
+			version := opset
+			if n.Domain != "" && n.Domain != "ai.onnx" {
+				version = 0
+			}
+			e.Nodes = append(e.Nodes, graph.UnsupportedNode{Node: n, Opset: version, Reason: "no such operator"})
+		}
+	}
+	if len(e.Nodes) == 0 {
+		return nil
+	}
+	return e
+}
+
+// Operators lists the operators of a domain, in order.
+func Operators(domain string) []string {
+	var ops []string
+	for _, r := range Table {
+		if r.Domain == domain {
+			ops = append(ops, r.Op)
+		}
+	}
+	slices.Sort(ops)
+	return ops
+}
