@@ -133,13 +133,7 @@ func (c *Call) wrap(err error) error {
 func (c *Call) Has(i int) bool { return i < len(c.in) && c.in[i] != nil }
 
 // N is the node of input i, which must be given.
-func (c *Call) N(i int) *G.Node {
-	n, err := c.in[i].materialise(c.g)
-	if err != nil {
-		panic(err)
-	}
-	return n
-}
+func (c *Call) N(i int) *G.Node { return c.in[i].materialise(c.g) }
 
 // All lists the nodes of all inputs given.
 func (c *Call) All() G.Nodes {

@@ -83,9 +83,7 @@ func Lower(g *graph.Graph, o Options) (*Lowered, error) {
 		if err != nil {
 			return nil, fmt.Errorf("lower: output %q: %w", v.Name, err)
 		}
-		if b.out.Outputs[v.Name], err = b.materialise(out); err != nil {
-			return nil, fmt.Errorf("lower: output %q: %w", v.Name, err)
-		}
+		b.out.Outputs[v.Name] = b.materialise(out)
 	}
 	return b.out, nil
 }
@@ -132,8 +130,8 @@ func (b *builder) input(v *graph.Value) error {
 		return fmt.Errorf("input %q: %w", v.Name, err)
 	}
 	for _, d := range s.Dims {
-		if d < 1 {
-			return fmt.Errorf("input %q: shape %v has a size below 1", v.Name, s.Dims)
+		if d < 0 {
+			return fmt.Errorf("input %q: shape %v has a negative size", v.Name, s.Dims)
 		}
 	}
 	n := G.NewTensor(b.g, dt, len(s.Dims), G.WithShape(s.Dims...), G.WithName(v.Name))
@@ -249,11 +247,7 @@ func (b *builder) dropout(v *value) (*value, error) {
 	if !b.opts.Dropout[v.name] {
 		return v, nil
 	}
-	x, err := b.materialise(v)
-	if err != nil {
-		return nil, err
-	}
-	name := DropoutInput(v.name)
+	x, name := b.materialise(v), DropoutInput(v.name)
 	m := G.NewTensor(b.g, x.Dtype(), x.Dims(), G.WithShape(x.Shape()...), G.WithName(name))
 	b.out.Inputs[name] = m
 	y, err := mul(x, m)
@@ -261,16 +255,13 @@ func (b *builder) dropout(v *value) (*value, error) {
 }
 
 // materialise gives the node of a value; a constant's is an input node bound to the tensor.
-func (b *builder) materialise(v *value) (*G.Node, error) { return v.materialise(b.g) }
+func (b *builder) materialise(v *value) *G.Node { return v.materialise(b.g) }
 
-func (v *value) materialise(g *G.ExprGraph) (*G.Node, error) {
+func (v *value) materialise(g *G.ExprGraph) *G.Node {
 	if v.node == nil {
-		if v.tensor.Size() == 0 && v.tensor.Dims() > 0 {
-			return nil, fmt.Errorf("value %q of shape %v has no elements", v.name, v.tensor.Shape())
-		}
 		v.node = constantNode(g, v.name, v.tensor)
 	}
-	return v.node, nil
+	return v.node
 }
 
 func constantNode(g *G.ExprGraph, name string, d *tensor.Dense) *G.Node {

@@ -199,5 +199,8 @@ func lpNormalization(c *Call) ([]*value, error) {
 		return nil, fmt.Errorf("p is %d, want 1 or 2", c.AttrInt("p", 2))
 	}
 	var s steps
-	return one(s.binary("Div", c.N(0), s.reduce(name, c.N(0), []int{axis})), s.err)
+	norm := s.reduce(name, c.N(0), []int{axis})
+	// A vector of zeros stays one.
+	tiny := tensorop.Scalar(c.g, c.DType(0), 1e-38)
+	return one(s.binary("Div", c.N(0), s.binary("Max", norm, tiny)), s.err)
 }

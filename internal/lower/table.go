@@ -85,3 +85,11 @@ func Operators(domain string) []string {
 	slices.Sort(ops)
 	return ops
 }
+
+// ConstInputs lists the inputs of a node that have to be constants when it is lowered.
+func ConstInputs(n *graph.Node) []int {
+	if r := find(n); r != nil {
+		return r.ConstInputs
+	}
+	return nil
+}

@@ -1,7 +1,7 @@
 package lower
 
 import (
-	"encoding/binary"
+	bits "encoding/binary"
 	"fmt"
 	"math"
 
@@ -65,7 +65,7 @@ func Tensor(t *graph.Tensor) (*tensor.Dense, error) {
 
 // copyLittleEndian copies elements of a file's byte order into memory of the machine's.
 func copyLittleEndian(dst, src []byte, width int) {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 || width == 1 {
+	if bits.NativeEndian.Uint16([]byte{1, 0}) == 1 || width == 1 {
 		copy(dst, src)
 		return
 	}

@@ -185,6 +185,16 @@ func denseOf(dt tensor.Dtype, shape tensor.Shape, mem []byte) (*tensor.Dense, er
 		backing = typed[int32](mem)
 	case tensor.Int:
 		backing = typed[int](mem)
+	case tensor.Int16:
+		backing = typed[int16](mem)
+	case tensor.Int8:
+		backing = typed[int8](mem)
+	case tensor.Uint64:
+		backing = typed[uint64](mem)
+	case tensor.Uint32:
+		backing = typed[uint32](mem)
+	case tensor.Uint16:
+		backing = typed[uint16](mem)
 	case tensor.Uint8:
 		backing = mem
 	case tensor.Bool:
@@ -222,10 +232,10 @@ func memory(v G.Value) unsafe.Pointer {
 			return unsafe.Pointer(unsafe.SliceData(d.Int32s()))
 		case tensor.Int:
 			return unsafe.Pointer(unsafe.SliceData(d.Ints()))
-		case tensor.Uint8:
-			return unsafe.Pointer(unsafe.SliceData(d.Uint8s()))
 		case tensor.Bool:
 			return unsafe.Pointer(unsafe.SliceData(d.Bools()))
+		default: // Uint8s is the memory of a tensor of any type
+			return unsafe.Pointer(unsafe.SliceData(d.Uint8s()))
 		}
 	}
 	switch x := v.(type) {

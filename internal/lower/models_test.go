@@ -1,0 +1,108 @@
+package lower_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"github.com/ftk-go/ftk/importer"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/lower"
+	"github.com/ftk-go/ftk/internal/serde"
+	"github.com/ftk-go/ftk/internal/testenv"
+)
+
+// readTensors reads prefix_0.pb, prefix_1.pb … of a directory.
+func readTensors(t *testing.T, dir, prefix string) []*tensor.Dense {
+	t.Helper()
+	var out []*tensor.Dense
+	for i := 0; ; i++ {
+		raw, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("%s_%d.pb", prefix, i)))
+		if os.IsNotExist(err) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		td, err := serde.DeserializeTensor(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := lower.Tensor(td)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, d)
+	}
+}
+
+// bindInputs pairs a graph's inputs with test data.
+func bindInputs(g *graph.Graph, o *lower.Options, data []*tensor.Dense) map[string]*tensor.Dense {
+	feeds := map[string]*tensor.Dense{}
+	o.Inputs = map[string]lower.Shape{}
+	i := 0
+	for _, v := range g.Inputs {
+		if v.Init != nil || i == len(data) {
+			continue
+		}
+		feeds[v.Name] = data[i]
+		o.Inputs[v.Name] = lower.Shape{DType: lower.ONNXType(data[i].Dtype()), Dims: data[i].Shape()}
+		i++
+	}
+	return feeds
+}
+
+// maxDifference is the largest difference of two tensors, relative for elements above 1.
+func maxDifference(got, want *tensor.Dense) float64 {
+	if !got.Shape().Eq(want.Shape()) {
+		return math.Inf(1)
+	}
+	d := 0.0
+	a, b := floats(got), floats(want)
+	for i := range a {
+		if diff := math.Abs(a[i]-b[i]) / max(1, math.Abs(b[i])); !(diff <= d) {
+			d = diff
+		}
+	}
+	return d
+}
+
+// TestRealModels runs exported models as they are and compares with the outputs of the programs that made them.
+func TestRealModels(t *testing.T) {
+	for _, c := range []struct {
+		model, data string
+		tol         float64
+	}{
+		{"albert-rxnmapper/encoder_opset14.onnx", "albert-rxnmapper/test_data_encoder", 1e-4},
+		{"albert-rxnmapper/encoder_opset17.onnx", "albert-rxnmapper/test_data_encoder", 1e-4},
+		{"albert-rxnmapper/mlm_opset17.onnx", "albert-rxnmapper/test_data_mlm", 4e-4}, // logits; onnxruntime itself is 3.3e-4 from PyTorch
+		{"mnist-autoencoder/autoencoder2.onnx", "mnist-autoencoder/autoencoder2.test_data_set_0", 1e-4},
+		{"capp-gpt2/model.onnx", "capp-gpt2/model.test_data_set_0", 1e-3},
+	} {
+		t.Run(c.model, func(t *testing.T) {
+			m, err := importer.Load(testenv.Shared(t, "models/"+c.model))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := testenv.Shared(t, "models/"+c.data)
+			o := lower.Options{Opset: m.Opset("")}
+			feeds := bindInputs(m.Graph, &o, readTensors(t, dir, "input"))
+			got, err := run(m.Graph, o, feeds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range readTensors(t, dir, "output") {
+				name := m.Graph.Outputs[i].Name
+				if d := maxDifference(got[name], want); !(d <= c.tol) {
+					t.Errorf("%s differs by %.2g (shape %v, want %v)", name, d, got[name].Shape(), want.Shape())
+				} else {
+					t.Logf("%s differs by %.2g", name, d)
+				}
+			}
+		})
+	}
+}
