@@ -19,16 +19,18 @@ type AdamWStep struct {
 }
 
 // adamWScalars are the factors of the innermost loop; assembly knows their order.
-type adamWScalars struct {
-	gradScale      float32
-	oneMinusBeta1  float32
-	beta2          float32
-	oneMinusBeta2  float32
-	rsqrtBiasCorr2 float32 // 1/√(1-β2ᵗ)
-	eps            float32
-	stepSize       float32 // LR/(1-β1ᵗ)
-	decay          float32 // 1 - LR·WeightDecay
-}
+type adamWScalars = [8]float32
+
+const (
+	gradScale = iota
+	oneMinusBeta1
+	beta2
+	oneMinusBeta2
+	rsqrtBiasCorr2 // 1/√(1-β2ᵗ)
+	epsilon
+	stepSize // LR/(1-β1ᵗ)
+	decay    // 1 - LR·WeightDecay
+)
 
 // AdamW updates param and its moments m and v in place; grad is left as it is. All slices are equally long.
 func AdamW(param, grad, m, v []float32, s AdamWStep) {
@@ -40,7 +42,7 @@ func AdamW(param, grad, m, v []float32, s AdamWStep) {
 		beta2:          float32(s.Beta2),
 		oneMinusBeta2:  float32(1 - s.Beta2),
 		rsqrtBiasCorr2: float32(1 / math.Sqrt(s.BiasCorr2)),
-		eps:            float32(s.Eps),
+		epsilon:        float32(s.Eps),
 		stepSize:       float32(s.LR / s.BiasCorr1),
 		decay:          float32(1 - s.LR*s.WeightDecay),
 	}}

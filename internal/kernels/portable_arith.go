@@ -233,10 +233,10 @@ func normGradParamGo(dgamma, dbeta, x, dy []float32, mean, rstd float32) {
 func adamWGo(param, grad, m, v []float32, s *adamWScalars) {
 	grad, m, v = grad[:len(param)], m[:len(param)], v[:len(param)]
 	for i := range param {
-		g := grad[i] * s.gradScale
-		m[i] += s.oneMinusBeta1 * (g - m[i])
-		v[i] = s.beta2*v[i] + s.oneMinusBeta2*g*g
-		denom := float32(math.Sqrt(float64(v[i])))*s.rsqrtBiasCorr2 + s.eps
-		param[i] = param[i]*s.decay - s.stepSize*(m[i]/denom)
+		g := grad[i] * s[gradScale]
+		m[i] += s[oneMinusBeta1] * (g - m[i])
+		v[i] = s[beta2]*v[i] + s[oneMinusBeta2]*g*g
+		below := float32(math.Sqrt(float64(v[i])))*s[rsqrtBiasCorr2] + s[epsilon]
+		param[i] = param[i]*s[decay] - s[stepSize]*(m[i]/below)
 	}
 }
