@@ -48,7 +48,7 @@ func NewClasses(names []string) Classes {
 
 // Encoding is what the model sees of one example: token ids with the special
 // ones, unpadded, and token types (nil when all are 0).
-type Encoding struct{ IDs, TypeIDs []int32 }
+type Encoding struct{ IDs, TypeIDs []int64 }
 
 // Encode tokenises a text, or a pair of texts. It must be safe for use by
 // several goroutines.
@@ -315,8 +315,8 @@ func (s *Set) MaxID() int64 {
 	return int64(m)
 }
 
-// Fill writes the ids and token types of example i to the front of dst and
-// types (which may be nil).
+// Fill writes the ids of example i to the front of ids, and its token types to
+// that of types (which may be nil).
 func (s *Set) Fill(i int, ids, types []int64) {
 	lo, hi := s.offsets[i], s.offsets[i+1]
 	if s.ids32 != nil {
@@ -328,9 +328,14 @@ func (s *Set) Fill(i int, ids, types []int64) {
 			ids[j] = int64(v)
 		}
 	}
-	if types == nil {
-		return
+	if types != nil {
+		s.FillTypes(i, types)
 	}
+}
+
+// FillTypes writes the token types of example i to the front of types.
+func (s *Set) FillTypes(i int, types []int64) {
+	lo, hi := s.offsets[i], s.offsets[i+1]
 	if s.types == nil {
 		clear(types[:hi-lo])
 		return

@@ -11,20 +11,20 @@ import (
 
 // byteEncode gives a token a byte between two special ones; a pair follows
 // with type 1.
-func byteEncode(base int32) Encode {
+func byteEncode(base int64) Encode {
 	return func(text, pair string) (Encoding, error) {
 		if text == "fail" {
 			return Encoding{}, fmt.Errorf("cannot")
 		}
-		e := Encoding{IDs: []int32{1}}
+		e := Encoding{IDs: []int64{1}}
 		for _, b := range []byte(text) {
-			e.IDs = append(e.IDs, base+int32(b))
+			e.IDs = append(e.IDs, base+int64(b))
 		}
 		e.IDs = append(e.IDs, 2)
 		if pair != "" {
-			e.TypeIDs = make([]int32, len(e.IDs))
+			e.TypeIDs = make([]int64, len(e.IDs))
 			for _, b := range []byte(pair) {
-				e.IDs, e.TypeIDs = append(e.IDs, base+int32(b)), append(e.TypeIDs, 1)
+				e.IDs, e.TypeIDs = append(e.IDs, base+int64(b)), append(e.TypeIDs, 1)
 			}
 		}
 		return e, nil
@@ -39,7 +39,7 @@ func example(s *Set, i int) (ids, types []int64) {
 
 func TestLoad(t *testing.T) {
 	path := write(t, "a.tsv", "text\ttext_pair\tlabel\nab\t\t10\n\t\t9\nc\td\t10\n")
-	for _, base := range []int32{0, 65500} { // 16 and 32 bits
+	for _, base := range []int64{0, 65500} { // 16 and 32 bits
 		s, err := Load(path, LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(base)})
 		if err != nil {
 			t.Fatal(err)
@@ -50,7 +50,7 @@ func TestLoad(t *testing.T) {
 		if d := cmp.Diff([]int32{1, 0, 1}, s.Labels); d != "" {
 			t.Error(d)
 		}
-		b := int64(base)
+		b := base
 		wantIDs := [][]int64{{1, b + 'a', b + 'b', 2}, {1, 2}, {1, b + 'c', 2, b + 'd'}}
 		wantTypes := [][]int64{{0, 0, 0, 0}, {0, 0}, {0, 0, 0, 1}}
 		for i := range wantIDs {

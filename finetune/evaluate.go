@@ -1,0 +1,44 @@
+package finetune
+
+import (
+	"context"
+
+	"github.com/ftk-go/ftk/finetune/metrics"
+)
+
+// forward runs examples through the network and calls each with the logits of
+// every batch, [rows classes].
+func (f *feeder) forward(ctx context.Context, examples []int32, size, maxLength int, each func(b *batch, logits []float32) error) error {
+	for b, err := range f.batches(ctx, evaluationBatches(examples, f.length, size, maxLength)) {
+		if err != nil {
+			return err
+		}
+		p, err := f.net.plans.get(b, false)
+		if err != nil {
+			return err
+		}
+		if err := p.run(b); err != nil {
+			return err
+		}
+		logits, err := p.logitValues()
+		if err != nil {
+			return err
+		}
+		if err := each(b, logits); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// evaluate computes the metrics of labelled examples, without dropout.
+func (f *feeder) evaluate(ctx context.Context, examples []int32, size, maxLength int) (metrics.Classification, error) {
+	classes := len(f.set.Classes.Names)
+	m := metrics.NewConfusion(classes)
+	err := f.forward(ctx, examples, size, maxLength, func(b *batch, logits []float32) error {
+		m.Add(logits, b.labels)
+		m.AddLoss(lossOf(f.net.loss, logits, b.labels, classes), len(b.labels))
+		return nil
+	})
+	return m.Result(), err
+}

@@ -1,0 +1,208 @@
+package finetune
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/models"
+)
+
+// batch is what one plan is fed with. Its memory is reused.
+type batch struct {
+	batchPlan
+	inputs map[string]ort.Array // by input name, padded: [rows seq …]
+	labels []int64              // nil for unlabelled data
+	ids    []int64              // scratch for inputs of other types
+}
+
+// feeder turns examples into batches.
+type feeder struct {
+	net      *network
+	set      *dataset.Set
+	padID    int64
+	features *features // nil: nothing is frozen
+	inputs   []*graph.Value
+}
+
+// newFeeder checks that every input of the model is one that text can feed,
+// and finds or computes what the frozen part, if there is one, makes of set.
+func newFeeder(ctx context.Context, n *network, set *dataset.Set, f *frozen, c *Config) (*feeder, error) {
+	fd := &feeder{net: n, set: set, padID: c.Tokenizer.PadID()}
+	boundary := map[string]bool{}
+	for _, c := range n.parts.Boundary {
+		boundary[c.Value.Name] = true
+	}
+	for _, v := range n.parts.Suffix.Graph.Inputs {
+		if !boundary[v.Name] {
+			if err := n.canFeed(v); err != nil {
+				return nil, err
+			}
+			fd.inputs = append(fd.inputs, v)
+		}
+	}
+	var err error
+	if f != nil {
+		fd.features, err = newFeatures(ctx, f, fd, c)
+	}
+	return fd, err
+}
+
+// length is the number of tokens of an example.
+func (f *feeder) length(e int32) int { return f.set.Length(int(e)) }
+
+func (f *feeder) close() { f.features.close() }
+
+// canFeed tells whether an input of the model can be made of tokens.
+func (n *network) canFeed(v *graph.Value) error {
+	switch role := n.roles[v.Name]; role {
+	case models.InputIDs, models.AttentionMask, models.TokenTypeIDs, models.PositionIDs:
+	default:
+		return fmt.Errorf("input %q of the model is none that text gives (input_ids, attention_mask, token_type_ids, position_ids)", v.Name)
+	}
+	if v.Type != nil {
+		switch v.Type.Elem {
+		case graph.Int64, graph.Int32, graph.Float32, graph.Undefined:
+		default:
+			return fmt.Errorf("input %q of the model is %v; tokens are given as int64, int32 or float32", v.Name, v.Type.Elem)
+		}
+	}
+	return nil
+}
+
+// fill makes the batch of a plan.
+func (f *feeder) fill(ctx context.Context, b *batch, p batchPlan) error {
+	b.batchPlan = p
+	if b.inputs == nil {
+		b.inputs = map[string]ort.Array{}
+	}
+	b.labels = b.labels[:0]
+	if f.set.Labels != nil {
+		for _, e := range p.examples {
+			b.labels = append(b.labels, int64(f.set.Labels[e]))
+		}
+	}
+	for _, v := range f.inputs {
+		f.tokens(b, v)
+	}
+	if f.features == nil {
+		return nil
+	}
+	return f.features.fill(ctx, f, b)
+}
+
+// tokens fills one token input of a batch, [rows seq].
+func (f *feeder) tokens(b *batch, v *graph.Value) {
+	rows, seq := len(b.examples), b.seq
+	a := b.inputs[v.Name]
+	a.Shape = append(a.Shape[:0], int64(rows), int64(seq))
+	elem := graph.Int64
+	if v.Type != nil {
+		elem = v.Type.Elem
+	}
+	ids := b.ids
+	if elem != graph.Int32 && elem != graph.Float32 {
+		ids = a.I64
+	}
+	ids = resize(ids, rows*seq)
+	f.values(ids, b, f.net.roles[v.Name])
+	switch elem {
+	case graph.Int32:
+		b.ids, a.I32 = ids, resize(a.I32, rows*seq)
+		for i, x := range ids {
+			a.I32[i] = int32(x)
+		}
+	case graph.Float32:
+		b.ids, a.F32 = ids, resize(a.F32, rows*seq)
+		for i, x := range ids {
+			a.F32[i] = float32(x)
+		}
+	default:
+		a.I64 = ids
+	}
+	b.inputs[v.Name] = a
+}
+
+// values writes what an input of this role has for each token of a batch.
+func (f *feeder) values(dst []int64, b *batch, role models.Role) {
+	for r, e := range b.examples {
+		row := dst[r*b.seq : (r+1)*b.seq]
+		n := f.set.Length(int(e))
+		switch role {
+		case models.InputIDs:
+			f.set.Fill(int(e), row, nil)
+			for i := n; i < b.seq; i++ {
+				row[i] = f.padID
+			}
+		case models.TokenTypeIDs:
+			f.set.FillTypes(int(e), row)
+			clear(row[n:])
+		case models.AttentionMask:
+			for i := range row {
+				row[i] = 0
+				if i < n {
+					row[i] = 1
+				}
+			}
+		case models.PositionIDs:
+			for i := range row {
+				row[i] = int64(i)
+			}
+		}
+	}
+}
+
+// input returns the values of an int64 graph input of the batch.
+func (b *batch) input(name string) []int64 { return b.inputs[name].I64 }
+
+// batches yields the batches of plans in order. While one is in use the next
+// is made by another goroutine; a batch is valid until the next is asked for.
+func (f *feeder) batches(ctx context.Context, plans []batchPlan) iter.Seq2[*batch, error] {
+	type made struct {
+		b   *batch
+		err error
+	}
+	return func(yield func(*batch, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		const buffers = 2
+		free, ready := make(chan *batch, buffers), make(chan made, buffers)
+		done := make(chan struct{})
+		for range buffers {
+			free <- &batch{}
+		}
+		go func() {
+			defer close(done)
+			defer close(ready)
+			for _, p := range plans {
+				var b *batch
+				select {
+				case b = <-free:
+				case <-ctx.Done():
+					return
+				}
+				err := f.fill(ctx, b, p)
+				ready <- made{b, err}
+				if err != nil {
+					return
+				}
+			}
+		}()
+		defer func() { cancel(); <-done }()
+		for m := range ready {
+			if !yield(m.b, m.err) || m.err != nil {
+				return
+			}
+			free <- m.b
+		}
+	}
+}
+
+func resize[T any](x []T, n int) []T {
+	if cap(x) < n {
+		return make([]T, n, n+n/4)
+	}
+	return x[:n]
+}

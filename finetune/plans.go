@@ -1,0 +1,298 @@
+package finetune
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/lower"
+	"github.com/ftk-go/ftk/internal/op"
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/vm"
+)
+
+// maxPlans bounds how many shapes are kept ready: with lengths in steps of 8,
+// every shape of a model of 512 positions fits.
+const maxPlans = 96
+
+// planKey is a shape: examples and padded tokens of a batch.
+type planKey struct {
+	rows, seq int
+	train     bool // with loss, gradient and dropout
+}
+
+// plan is the trainable part lowered for one shape: forward, and for training
+// loss and backward. Weights, gradients and arena are those of all plans.
+type plan struct {
+	machine *vm.Machine
+	inputs  map[string]*tensor.Dense
+	labels  *tensor.Dense // nil in an evaluation plan
+	dropout []*tensor.Dense
+	loss    *G.Node
+	logits  *G.Node
+	copies  [][2][]float32 // gradients that are also those of another initializer: to, from
+	used    int            // for the choice of what to drop
+}
+
+// plans makes plans when a shape first occurs and keeps them.
+type plans struct {
+	net   *network
+	made  map[planKey]*plan
+	arena vm.Arena
+	// consts are the frozen initializers, and params the trainable ones, as
+	// tensors that all graphs share.
+	consts, params map[string]*tensor.Dense
+	rows           map[string]*op.Rows // of tables, by name
+	inputs         map[string][]float32
+	clock          int
+}
+
+func newPlans(n *network) *plans {
+	p := &plans{net: n, made: map[planKey]*plan{}, consts: map[string]*tensor.Dense{}, params: map[string]*tensor.Dense{}, rows: map[string]*op.Rows{}, inputs: map[string][]float32{}}
+	for _, w := range n.weights.params {
+		p.params[w.name] = dense(w.shape, w.value)
+	}
+	return p
+}
+
+// dense makes a tensor on memory; a scalar's shape is empty.
+func dense[T float32 | int64 | int32 | bool](shape []int64, data []T) *tensor.Dense {
+	dims := make([]int, len(shape))
+	for i, d := range shape {
+		dims[i] = int(d)
+	}
+	if len(dims) == 0 {
+		return tensor.New(tensor.WithShape(), tensor.WithBacking(data))
+	}
+	return tensor.New(tensor.WithShape(dims...), tensor.WithBacking(data))
+}
+
+// get returns the plan for a batch.
+func (p *plans) get(b *batch, train bool) (*plan, error) {
+	p.clock++
+	key := planKey{len(b.examples), b.seq, train}
+	if got, ok := p.made[key]; ok {
+		got.used = p.clock
+		return got, nil
+	}
+	if len(p.made) >= maxPlans {
+		p.drop()
+	}
+	made, err := p.make(b, key)
+	if err != nil {
+		return nil, fmt.Errorf("plan for %d × %d tokens: %w", key.rows, key.seq, err)
+	}
+	made.used = p.clock
+	p.made[key] = made
+	return made, nil
+}
+
+// drop closes the plan that has not been used for longest.
+func (p *plans) drop() {
+	var oldest planKey
+	first := true
+	for k, v := range p.made {
+		if first || v.used < p.made[oldest].used {
+			oldest, first = k, false
+		}
+	}
+	p.made[oldest].machine.Close()
+	delete(p.made, oldest)
+}
+
+func (p *plans) close() {
+	for _, v := range p.made {
+		v.machine.Close()
+	}
+	clear(p.made)
+}
+
+func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
+	defer func() {
+		if r := recover(); r != nil { // gorgonia reports some errors by panicking
+			pl, err = nil, fmt.Errorf("%v", r)
+		}
+	}()
+	n := p.net
+	o := lower.Options{Opset: n.opset, Inputs: map[string]lower.Shape{}, Params: p.params, Consts: p.consts}
+	pl = &plan{inputs: map[string]*tensor.Dense{}}
+	for _, in := range n.suffix.Inputs {
+		a, ok := b.inputs[in.Name]
+		if !ok {
+			return nil, fmt.Errorf("nothing feeds input %q", in.Name)
+		}
+		s := lower.Shape{DType: graph.DType(a.DType())}
+		for _, d := range a.Shape {
+			s.Dims = append(s.Dims, int(d))
+		}
+		o.Inputs[in.Name] = s
+	}
+	if key.train && n.dropout > 0 && n.dropoutAt != "" {
+		o.Dropout = map[string]bool{n.dropoutAt: true}
+	}
+	low, err := lower.Lower(n.suffix, o)
+	if err != nil {
+		return nil, err
+	}
+	for name, node := range low.Inputs {
+		d, err := p.inputTensor(name, node)
+		if err != nil {
+			return nil, fmt.Errorf("input %q: %w", name, err)
+		}
+		if err := G.Let(node, d); err != nil {
+			return nil, fmt.Errorf("input %q: %w", name, err)
+		}
+		if name == lower.DropoutInput(n.dropoutAt) {
+			pl.dropout = append(pl.dropout, d)
+		} else {
+			pl.inputs[name] = d
+		}
+	}
+	pl.logits = low.Outputs[n.logits]
+	if pl.logits == nil {
+		return nil, fmt.Errorf("the trainable part has no output %q", n.logits)
+	}
+	vo := vm.Options{Arena: &p.arena, Keep: G.Nodes{pl.logits}}
+	if key.train {
+		if err := p.differentiate(pl, low, key, &vo); err != nil {
+			return nil, err
+		}
+	}
+	pl.machine, err = vm.New(low.Graph, vo)
+	return pl, err
+}
+
+// differentiate adds loss and gradients to the graph; gradients are written to
+// the buffers of the weights.
+func (p *plans) differentiate(pl *plan, low *lower.Lowered, key planKey, vo *vm.Options) error {
+	n := p.net
+	labels := G.NewTensor(low.Graph, tensor.Int64, 1, G.WithShape(key.rows), G.WithName("labels"))
+	pl.labels = dense([]int64{int64(key.rows)}, make([]int64, key.rows))
+	if err := G.Let(labels, pl.labels); err != nil {
+		return err
+	}
+	var err error
+	switch n.loss {
+	case LossHinge:
+		pl.loss, err = op.Hinge(pl.logits, labels)
+	default:
+		pl.loss, err = op.CrossEntropy(pl.logits, labels, float32(n.smoothing))
+	}
+	if err != nil {
+		return err
+	}
+	var wrt G.Nodes
+	var of []*parameter
+	for _, w := range n.weights.params {
+		node, ok := low.Params[w.name]
+		if !ok {
+			return fmt.Errorf("initializer %q does not lead to the output", w.name)
+		}
+		wrt, of = append(wrt, node), append(of, w)
+	}
+	grads, err := G.Grad(pl.loss, wrt...)
+	if err != nil {
+		return fmt.Errorf("gradient: %w", err)
+	}
+	vo.Keep = append(vo.Keep, pl.loss)
+	vo.Outputs = map[*G.Node][]float32{}
+	vo.Rows = map[*G.Node]*op.Rows{}
+	for i, g := range grads {
+		if first, twice := vo.Outputs[g]; twice { // two biases of one sum
+			pl.copies = append(pl.copies, [2][]float32{of[i].grad, first})
+			continue
+		}
+		vo.Outputs[g] = of[i].grad
+		if rows := p.rows[of[i].name]; rows != nil {
+			vo.Rows[g] = rows
+		}
+	}
+	return nil
+}
+
+// inputTensor makes the tensor that an input node reads. Plans share the
+// memory of inputs of one name, since one runs at a time.
+func (p *plans) inputTensor(name string, n *G.Node) (*tensor.Dense, error) {
+	shape := make([]int64, len(n.Shape()))
+	size := 1
+	for i, d := range n.Shape() {
+		shape[i] = int64(d)
+		size *= d
+	}
+	switch n.Dtype() {
+	case tensor.Float32:
+		if len(p.inputs[name]) < size {
+			p.inputs[name] = alignedFloats(max(size, 2*len(p.inputs[name])))
+		}
+		return dense(shape, p.inputs[name][:size]), nil
+	case tensor.Int64:
+		return dense(shape, make([]int64, size)), nil
+	case tensor.Int32:
+		return dense(shape, make([]int32, size)), nil
+	case tensor.Bool:
+		return dense(shape, make([]bool, size)), nil
+	}
+	return nil, fmt.Errorf("dtype %v cannot be fed", n.Dtype())
+}
+
+// run feeds a batch and runs the plan.
+func (pl *plan) run(b *batch) error {
+	for name, d := range pl.inputs {
+		if err := feed(d, b.inputs[name]); err != nil {
+			return fmt.Errorf("input %q: %w", name, err)
+		}
+	}
+	if pl.labels != nil {
+		copy(pl.labels.Int64s(), b.labels)
+	}
+	if err := pl.machine.RunAll(); err != nil {
+		return err
+	}
+	for _, c := range pl.copies {
+		copy(c[0], c[1])
+	}
+	return nil
+}
+
+func feed(d *tensor.Dense, a ort.Array) error {
+	n := 0
+	switch to := d.Data().(type) {
+	case []float32:
+		n = copy(to, a.F32)
+	case []int64:
+		n = copy(to, a.I64)
+	case []int32:
+		n = copy(to, a.I32)
+	case []bool:
+		n = copy(to, a.Bool)
+	}
+	if n != d.Size() {
+		return fmt.Errorf("%v %v given for %v %v", a.DType(), a.Shape, d.Dtype(), d.Shape())
+	}
+	return nil
+}
+
+// lossValue returns the loss of the last run.
+func (pl *plan) lossValue() (float32, error) {
+	switch v := pl.loss.Value().(type) {
+	case *G.F32:
+		return float32(*v), nil
+	case *tensor.Dense:
+		if v.Dtype() == tensor.Float32 {
+			return *(*float32)(v.Pointer()), nil
+		}
+	}
+	return 0, fmt.Errorf("loss is %T", pl.loss.Value())
+}
+
+// logitValues returns the logits of the last run, [rows classes]; they are
+// overwritten by the next.
+func (pl *plan) logitValues() ([]float32, error) {
+	d, ok := pl.logits.Value().(*tensor.Dense)
+	if !ok || d.Dtype() != tensor.Float32 {
+		return nil, fmt.Errorf("logits are %T", pl.logits.Value())
+	}
+	return d.Float32s(), nil
+}

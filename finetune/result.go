@@ -1,0 +1,70 @@
+package finetune
+
+import (
+	"math"
+	"time"
+
+	"github.com/ftk-go/ftk/finetune/metrics"
+	"github.com/ftk-go/ftk/heads"
+	"github.com/ftk-go/ftk/internal/graph"
+)
+
+// Result is what a run came to; as JSON, the last line of ftk finetune --json.
+type Result struct {
+	Run       string                 `json:"run"` // "" without a workspace
+	Head      string                 `json:"head"`
+	Labels    []string               `json:"labels"`
+	BestEpoch int                    `json:"best_epoch"` // from 1
+	Eval      metrics.Classification `json:"eval"`       // of the best epoch
+	Train     TrainResult            `json:"train"`
+
+	// Model is backbone and head with the weights of the best epoch.
+	Model       *graph.Model `json:"-"`
+	Attached    *heads.Head  `json:"-"`
+	Evaluations []Evaluation `json:"-"`
+	MaxLength   int          `json:"-"`
+}
+
+// TrainResult says what training took.
+type TrainResult struct {
+	Steps            int     `json:"steps"` // of the optimiser
+	SamplesPerSecond float64 `json:"samples_per_second"`
+	Seconds          float64 `json:"seconds"` // from Run's start to its end
+	PeakRSSBytes     int64   `json:"peak_rss_bytes"`
+}
+
+// finish ends a run that trained all its epochs.
+func (t *trainer) finish() (*Result, error) {
+	r, err := t.result()
+	if err != nil || t.run == nil {
+		return r, err
+	}
+	if err := t.saveRecord(r); err != nil {
+		return nil, err
+	}
+	return r, t.run.RemoveCheckpoint()
+}
+
+// result brings the best weights back and says what they are worth.
+func (t *trainer) result() (*Result, error) {
+	if err := t.loadBest(); err != nil {
+		return nil, err
+	}
+	r := &Result{
+		Head: t.Head, Labels: t.train.Classes.Names, BestEpoch: t.best.Epoch, Eval: t.best.Classification,
+		Train: TrainResult{
+			Steps: t.opt.steps, SamplesPerSecond: round(t.clock.mean(), 2),
+			Seconds: round(time.Since(t.began).Seconds(), 3), PeakRSSBytes: peakRSS(),
+		},
+		Model: t.net.export(), Attached: t.net.head, Evaluations: t.history, MaxLength: t.MaxLength,
+	}
+	if t.run != nil {
+		r.Run = t.run.ID
+	}
+	return r, nil
+}
+
+func round(x float64, digits int) float64 {
+	p := math.Pow10(digits)
+	return math.Round(x*p) / p
+}

@@ -1,0 +1,185 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/ftk-go/ftk/internal/vm"
+)
+
+// Run trains as the configuration says and returns what came of it; the
+// Result's model has the weights of the best epoch.
+//
+// When ctx ends, Run stops before the next batch, saves a checkpoint and
+// returns an error that wraps ctx's, with a Result if an epoch was completed.
+// A loss that is not a number is a *DivergedError; the best epoch so far stays
+// in the workspace.
+func Run(ctx context.Context, c Config) (*Result, error) {
+	t, err := prepare(ctx, &c)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	for t.epoch < c.Epochs {
+		if err := t.trainEpoch(ctx); err != nil {
+			return t.stopped(err)
+		}
+		if err := t.evaluateEpoch(ctx); err != nil {
+			return t.stopped(err)
+		}
+	}
+	return t.finish()
+}
+
+// trainEpoch is the training loop, from where the epoch was left.
+func (t *trainer) trainEpoch(ctx context.Context) error {
+	batches := trainingBatches(t.examples, t.feed.length, t.BatchSize, t.MaxLength, t.Seed, t.epoch)
+	groups := accumulation{batches: batches, size: t.GradAccum}
+	at := t.batch
+	for b, err := range t.feed.batches(ctx, batches[at:]) {
+		if err != nil {
+			return err
+		}
+		p, err := t.net.plans.get(b, true)
+		if err != nil {
+			return err
+		}
+		t.opt.fetch(b.input) // the rows of embedding tables that the batch reads
+		t.drop(p, at)
+		t.clock.start()
+		if err := p.run(b); err != nil { // forward, backward
+			return err
+		}
+		loss, err := p.lossValue()
+		if err != nil {
+			return err
+		}
+		if !isFinite(float64(loss)) {
+			return t.diverged(p, "loss", float64(loss))
+		}
+		t.losses.add(float64(loss), len(b.examples))
+		t.opt.accumulate(groups.weight(at))
+		at++
+		if !groups.complete(at) {
+			t.clock.stop(len(b.examples))
+			continue
+		}
+		rate := t.opt.rate()
+		norm := t.opt.norm()
+		if !isFinite(norm) {
+			return t.diverged(p, "norm of the gradient", norm)
+		}
+		t.opt.step(norm) // clip, update
+		t.batch = at
+		t.clock.stop(len(b.examples))
+		t.report(float64(loss), rate, norm, len(batches))
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.opt.flush()
+	return nil
+}
+
+// drop draws the dropout masks of a batch.
+func (t *trainer) drop(p *plan, batch int) {
+	for _, d := range p.dropout {
+		dropoutMask(d.Float32s(), t.Dropout, randomKey(t.Seed, streamDropout, uint64(t.epoch), uint64(batch)))
+	}
+}
+
+// evaluateEpoch evaluates, keeps the weights if they are the best so far, and
+// saves a checkpoint.
+func (t *trainer) evaluateEpoch(ctx context.Context) error {
+	m, err := t.evalFeed.evaluate(ctx, t.evalExamples, t.BatchSize, t.MaxLength)
+	if err != nil {
+		return err
+	}
+	e := Evaluation{Epoch: t.epoch + 1, Step: t.opt.steps, TrainLoss: t.losses.mean(), Classification: m}
+	best := t.best == nil || m.Accuracy > t.best.Accuracy || (m.Accuracy == t.best.Accuracy && m.Loss < t.best.Loss)
+	t.history = append(t.history, e)
+	if best {
+		t.best = &e
+		if err := t.saveBest(); err != nil {
+			return err
+		}
+	}
+	t.epoch, t.batch, t.losses = t.epoch+1, 0, meanLoss{}
+	t.emit(Evaluated{e, best})
+	return t.saveProgress()
+}
+
+// stopped ends a run that did not get to its end.
+func (t *trainer) stopped(cause error) (*Result, error) {
+	if !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		return nil, cause
+	}
+	if err := t.saveCheckpoint(); err != nil {
+		return nil, fmt.Errorf("stopped, and the checkpoint could not be saved: %w", err)
+	}
+	if t.best == nil {
+		return nil, fmt.Errorf("stopped in epoch %d, before the first evaluation: %w", t.epoch+1, cause)
+	}
+	r, err := t.result()
+	if err != nil {
+		return nil, err
+	}
+	return r, fmt.Errorf("stopped in epoch %d; epoch %d is the best so far: %w", t.epoch+1, t.best.Epoch, cause)
+}
+
+// DivergedError says that training gave something that is not a number.
+type DivergedError struct {
+	Epoch, Step int // from 1
+	What        string
+	Value       float64
+	First       *vm.NonFinite // the first place in order of execution; nil if it did not show again
+}
+
+// Error is one line.
+func (e *DivergedError) Error() string {
+	s := fmt.Sprintf("training diverged in epoch %d at step %d: the %s is %v", e.Epoch, e.Step, e.What, e.Value)
+	if e.First != nil {
+		s += fmt.Sprintf("; first at node %q (%s)", e.First.Node, e.First.Op)
+	}
+	return s + "; try a lower --lr or a longer --warmup"
+}
+
+func (t *trainer) diverged(p *plan, what string, value float64) error {
+	first, err := p.machine.CheckFinite()
+	if err != nil {
+		return err
+	}
+	return &DivergedError{Epoch: t.epoch + 1, Step: t.opt.steps + 1, What: what, Value: value, First: first}
+}
+
+func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// accumulation groups batches into optimiser steps.
+type accumulation struct {
+	batches []batchPlan
+	size    int
+}
+
+// weight is the share of a batch in the gradient of its group: that of its
+// examples, so that a group counts as one large batch.
+func (a accumulation) weight(batch int) float32 {
+	if a.size == 1 {
+		return 1
+	}
+	lo := batch / a.size * a.size
+	total := 0
+	for _, b := range a.batches[lo:min(lo+a.size, len(a.batches))] {
+		total += len(b.examples)
+	}
+	return float32(len(a.batches[batch].examples)) / float32(total)
+}
+
+// complete tells whether a step is due after so many batches of the epoch.
+func (a accumulation) complete(done int) bool {
+	return done%a.size == 0 || done == len(a.batches)
+}
+
+// steps is the number of optimiser steps of an epoch.
+func (a accumulation) steps() int { return (len(a.batches) + a.size - 1) / a.size }

@@ -1,0 +1,152 @@
+package finetune
+
+import (
+	"math"
+
+	"github.com/ftk-go/ftk/internal/kernels"
+	"github.com/ftk-go/ftk/internal/op"
+	"github.com/ftk-go/ftk/internal/parallel"
+)
+
+// table is an embedding table, of which a batch touches few rows. Dense AdamW
+// would still change every row at every step: moments decay, and so do the
+// weights. A table does that work when a row is next read: the steps that the
+// row missed are replayed then, with a gradient of zero, each at its own
+// learning rate. After replaySteps of them the first moment is below 10⁻⁵ of
+// what it was, and what is left of its effect below the rounding of the
+// weights, so the rest of a long absence is done in one go.
+type table struct {
+	param   *parameter
+	at      int // where it starts in the flat buffers
+	width   int
+	last    []int32 // step up to which each row is done
+	rows    op.Rows // rows whose gradient may differ from zero
+	sumRows op.Rows // the same of the sum over accumulated batches
+	stale   []int32 // reused list of rows to bring up to date
+	seen    op.Rows // rows of the batch
+}
+
+const replaySteps = 128
+
+// tableRows is the number of rows from which a table is worth treating so.
+const tableRows = 512
+
+func newTable(p *parameter, at int) *table {
+	return &table{param: p, at: at, width: int(p.shape[1]), last: make([]int32, p.shape[0])}
+}
+
+func (t *table) row(x []float32, r int32) []float32 {
+	return x[int(r)*t.width : (int(r)+1)*t.width]
+}
+
+// collect lists the rows that a batch reads, each once.
+func (t *table) collect(ids []int64) {
+	t.seen.Reset()
+	for _, id := range ids {
+		if id >= 0 && id < int64(len(t.last)) { // the embedding itself reports others
+			t.seen.Add(int(id), len(t.last))
+		}
+	}
+	t.stale = append(t.stale[:0], t.seen.Index...)
+}
+
+func (t *table) allStale(steps int) []int32 {
+	t.stale = t.stale[:0]
+	for r, done := range t.last {
+		if int(done) < steps {
+			t.stale = append(t.stale, int32(r))
+		}
+	}
+	return t.stale
+}
+
+// in gives the table's part of a flat buffer.
+func (t *table) in(flat []float32) []float32 { return flat[t.at : t.at+len(t.param.value)] }
+
+// gradRows lists the rows that the step under way has a gradient for.
+func (t *table) gradRows(o *optimizer) []int32 {
+	if o.sum != nil {
+		return t.sumRows.Index
+	}
+	return t.rows.Index
+}
+
+// step updates the rows that have a gradient; they are up to date, since the
+// batch read them.
+func (t *table) step(o *optimizer, s kernels.AdamWStep) {
+	p, grad, rows := t.param, t.in(o.gradient()), t.gradRows(o)
+	parallel.For(len(rows), 16, func(lo, hi int) {
+		for _, r := range rows[lo:hi] {
+			kernels.AdamW(t.row(p.value, r), t.row(grad, r), t.row(p.m, r), t.row(p.v, r), s)
+			t.last[r] = int32(o.steps + 1)
+		}
+	})
+}
+
+// catchUp replays the steps that rows have missed.
+func (o *optimizer) catchUp(t *table, rows []int32) {
+	if len(rows) == 0 {
+		return
+	}
+	p := t.param
+	zero := make([]float32, t.width)
+	parallel.For(len(rows), 4, func(lo, hi int) {
+		for _, r := range rows[lo:hi] {
+			from := int(t.last[r])
+			t.last[r] = int32(o.steps)
+			value, m, v := t.row(p.value, r), t.row(p.m, r), t.row(p.v, r)
+			if !isZero(m) || !isZero(v) {
+				replayed := min(o.steps, from+replaySteps)
+				for ; from < replayed; from++ {
+					kernels.AdamW(value, zero, m, v, o.kernelStep(from, p.head, p.decays(), 1))
+				}
+			}
+			if skipped := o.steps - from; skipped > 0 {
+				scale(value, o.decayOver(from, o.steps, p))
+				scale(m, math.Pow(o.beta1, float64(skipped)))
+				scale(v, math.Pow(o.beta2, float64(skipped)))
+			}
+		}
+	})
+}
+
+// decayOver is the product of the weight decay's factors over some steps.
+func (o *optimizer) decayOver(from, to int, p *parameter) float64 {
+	if o.decay == 0 || !p.decays() {
+		return 1
+	}
+	sums := o.decaySums
+	if p.head {
+		sums = o.headDecaySums
+	}
+	return math.Exp(sums[to] - sums[from])
+}
+
+// sumDecay gives, for each number of steps, the sum of the logarithms of their
+// decay factors.
+func (o *optimizer) sumDecay(head bool) []float64 {
+	sums := make([]float64, o.schedule.Total+1)
+	for n := range o.schedule.Total {
+		s := o.kernelStep(n, head, true, 1)
+		sums[n+1] = sums[n] + math.Log1p(-s.LR*s.WeightDecay)
+	}
+	return sums
+}
+
+func scale(x []float32, by float64) {
+	if by == 1 {
+		return
+	}
+	for i := range x {
+		x[i] = float32(float64(x[i]) * by)
+	}
+}
+
+func isZero(x []float32) bool {
+	for _, v := range x {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,323 @@
+package finetune
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/finetune/workspace"
+	"github.com/ftk-go/ftk/internal/blas"
+	"github.com/ftk-go/ftk/internal/parallel"
+	"github.com/ftk-go/ftk/models"
+	"github.com/ftk-go/ftk/tokenize"
+)
+
+// trainer is a run under way.
+type trainer struct {
+	*Config
+	run *workspace.Run // nil: nothing is kept
+
+	train, eval            *dataset.Set // may be the same
+	examples, evalExamples []int32
+	net                    *network
+	frozen                 *frozen
+	feed, evalFeed         *feeder
+	opt                    *optimizer
+	identity               identity
+
+	// Where the run is. These, the weights and the moments are what a
+	// checkpoint holds.
+	epoch, batch int // from 0; batches of the epoch that have been trained on
+	losses       meanLoss
+	history      []Evaluation
+	best         *Evaluation
+	bestValues   []float32 // of the weights, when there is no workspace
+
+	clock stopwatch
+	steps int // of the whole run
+	began time.Time
+}
+
+// prepare reads the data, builds the network, finds or computes the frozen
+// part's features, and takes up a checkpoint.
+func prepare(ctx context.Context, c *Config) (t *trainer, err error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	if c.HeadLearningRate == 0 {
+		c.HeadLearningRate = c.LearningRate
+	}
+	parallel.SetThreads(c.Threads)
+	blas.Init()
+	t = &trainer{Config: c, began: time.Now(), run: c.Resume}
+	defer func() {
+		if err != nil {
+			t.close()
+		}
+	}()
+	var record Record
+	if t.run != nil {
+		if err := t.run.LoadRecord(&record); err != nil {
+			return nil, err
+		}
+	}
+	info, err := models.Describe(c.Model)
+	if err != nil {
+		return nil, err
+	}
+	if c.MaxLength, err = maxLength(c.MaxLength, info, c.Tokenizer); err != nil {
+		return nil, err
+	}
+	if err := t.load(info); err != nil {
+		return nil, err
+	}
+	if t.net, err = newNetwork(c.Model, &c.Settings, t.train.Classes.Names); err != nil {
+		return nil, err
+	}
+	if t.identity, err = identify(c, t.train, t.eval); err != nil {
+		return nil, err
+	}
+	perEpoch := accumulation{batches: make([]batchPlan, (len(t.examples)+c.BatchSize-1)/c.BatchSize), size: c.GradAccum}.steps()
+	t.steps = perEpoch * c.Epochs
+	schedule, err := NewSchedule(c.Schedule, c.Warmup, t.steps)
+	if err != nil {
+		return nil, err
+	}
+	t.opt = newOptimizer(t.net.weights, schedule, c)
+	t.net.plans.rows = t.opt.gradientRows()
+	t.announce()
+	if err := t.feeds(ctx); err != nil {
+		return nil, err
+	}
+	if t.run != nil {
+		return t, t.resume(&record)
+	}
+	return t, t.begin()
+}
+
+// load reads the data sets.
+func (t *trainer) load(info *models.Info) error {
+	o := dataset.LoadOptions{Options: dataset.Options{Columns: t.Columns}, Encode: encoder(t.Tokenizer, t.MaxLength), Workers: t.Threads}
+	var err error
+	if t.train, err = dataset.Load(t.Train, o); err != nil {
+		return err
+	}
+	if len(t.train.Classes.Names) < 2 {
+		return fmt.Errorf("%s: all %d examples have the label %q; it takes at least two labels", t.Train, t.train.Len(), t.train.Classes.Names[0])
+	}
+	t.examples = t.train.All()
+	t.eval = t.train
+	if t.Eval == "" {
+		if t.examples, t.evalExamples, err = t.train.Split(t.EvalSplit, t.Seed); err != nil {
+			return err
+		}
+	} else {
+		o.Columns, o.Classes = t.train.Columns, &t.train.Classes
+		if t.eval, err = dataset.Load(t.Eval, o); err != nil {
+			return err
+		}
+		t.evalExamples = t.eval.All()
+	}
+	for _, s := range []*dataset.Set{t.train, t.eval} {
+		if err := checkSet(s, info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkSet tells whether the model has an embedding for every token.
+func checkSet(s *dataset.Set, info *models.Info) error {
+	if id := s.MaxID(); info.VocabSize > 0 && id >= info.VocabSize {
+		return fmt.Errorf("the tokenizer does not fit the model: it gives token id %d, the model has %d embeddings", id, info.VocabSize)
+	}
+	return nil
+}
+
+// maxLength is the most tokens of an example: as wanted, or what tokenizer and
+// model allow, and 256 at most.
+func maxLength(wanted int, info *models.Info, tok *tokenize.Tokenizer) (int, error) {
+	allowed := info.MaxPositions
+	if m := int64(tok.ModelMaxLength()); m > 0 && (allowed == 0 || m < allowed) {
+		allowed = m
+	}
+	switch {
+	case wanted == 0 && allowed == 0:
+		return defaultMaxLength, nil
+	case wanted == 0:
+		return int(min(allowed, defaultMaxLength)), nil
+	case info.MaxPositions > 0 && int64(wanted) > info.MaxPositions:
+		return 0, fmt.Errorf("maximum length %d: the model has positions for %d tokens", wanted, info.MaxPositions)
+	}
+	return wanted, nil
+}
+
+const defaultMaxLength = 256
+
+// encoder gives the model's view of a text; a pair of which the second text is
+// empty is a single text.
+func encoder(tok *tokenize.Tokenizer, maxLength int) dataset.Encode {
+	o := tokenize.Options{MaxLength: maxLength, IDsOnly: true}
+	return func(text, pair string) (dataset.Encoding, error) {
+		e, err := tok.EncodeInput(tokenize.Input{Text: text, Pair: pair, HasPair: pair != ""}, o)
+		if err != nil {
+			return dataset.Encoding{}, err
+		}
+		return dataset.Encoding{IDs: e.IDs, TypeIDs: e.TypeIDs}, nil
+	}
+}
+
+// announce tells what will be trained.
+func (t *trainer) announce() {
+	limit := 0
+	for _, e := range t.examples {
+		if t.train.Length(int(e)) >= t.MaxLength {
+			limit++
+		}
+	}
+	t.emit(Loaded{
+		Examples: len(t.examples), EvalExamples: len(t.evalExamples), Labels: t.train.Classes.Names, Columns: t.train.Columns,
+		MaxLength: t.MaxLength, AtMaxLength: limit, Trainable: t.net.weights.count(), Frozen: t.net.frozen(), Steps: t.steps,
+	})
+	for _, s := range []*dataset.Set{t.train, t.eval} {
+		if s.EmptyTexts > 0 {
+			t.emit(Warning{fmt.Sprintf("%s: %d examples have no text, the first at line %d; they are kept", s.Path, s.EmptyTexts, s.FirstEmptyLine)})
+		}
+		if t.eval == t.train {
+			break
+		}
+	}
+}
+
+// feeds prepares what makes batches, and the features of the frozen part.
+func (t *trainer) feeds(ctx context.Context) error {
+	var err error
+	if t.frozen, err = newFrozen(t.net, t.Threads, t.identity.Model); err != nil {
+		return err
+	}
+	if t.feed, err = newFeeder(ctx, t.net, t.train, t.frozen, t.Config); err != nil {
+		return err
+	}
+	t.evalFeed = t.feed
+	if t.eval != t.train {
+		if t.evalFeed, err = newFeeder(ctx, t.net, t.eval, t.frozen, t.Config); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveBest keeps the weights as the best so far.
+func (t *trainer) saveBest() error {
+	if t.run == nil {
+		t.bestValues = append(t.bestValues[:0], t.net.weights.value...)
+		return nil
+	}
+	return t.run.SaveBest(t.net.weights.tensors(), map[string]string{"epoch": fmt.Sprint(t.epoch + 1)})
+}
+
+// loadBest brings the best weights back.
+func (t *trainer) loadBest() error {
+	if t.run == nil {
+		copy(t.net.weights.value, t.bestValues)
+		return nil
+	}
+	f, err := t.run.OpenBest()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return t.net.weights.load(f)
+}
+
+// saveProgress writes what the run has come to after an epoch.
+func (t *trainer) saveProgress() error {
+	if t.run == nil {
+		return nil
+	}
+	if err := workspace.SaveMetrics(t.run, t.history); err != nil {
+		return err
+	}
+	if t.epoch == t.Epochs {
+		return nil // finish follows
+	}
+	return t.saveCheckpoint()
+}
+
+func (t *trainer) close() {
+	if t.feed != nil {
+		t.feed.close()
+	}
+	if t.evalFeed != nil && t.evalFeed != t.feed {
+		t.evalFeed.close()
+	}
+	t.frozen.close()
+	if t.net != nil {
+		t.net.close()
+	}
+}
+
+// report tells of a step.
+func (t *trainer) report(loss, rate, norm float64, batches int) {
+	left := float64(batches-t.batch)*float64(t.BatchSize) + float64(t.Epochs-t.epoch-1)*float64(len(t.examples))
+	speed := t.clock.speed()
+	e := Step{Epoch: t.epoch + 1, Step: t.opt.steps, Steps: t.steps, Loss: loss, LearningRate: rate, GradNorm: norm, SamplesPerSecond: speed}
+	if speed > 0 {
+		e.ETA = time.Duration(left / speed * float64(time.Second))
+	}
+	t.emit(e)
+}
+
+// meanLoss is the mean loss of examples.
+type meanLoss struct {
+	Sum      float64 `json:"sum"`
+	Examples int     `json:"examples"`
+}
+
+func (m *meanLoss) add(mean float64, examples int) {
+	m.Sum += mean * float64(examples)
+	m.Examples += examples
+}
+
+func (m *meanLoss) mean() float64 { return m.Sum / float64(max(1, m.Examples)) }
+
+// stopwatch measures training steps: waiting for batches, planning and
+// evaluations are not counted.
+type stopwatch struct {
+	from    time.Time
+	total   time.Duration
+	samples int
+	recent  float64 // samples a second, smoothed
+}
+
+func (s *stopwatch) start() { s.from = time.Now() }
+
+func (s *stopwatch) stop(samples int) {
+	d := time.Since(s.from)
+	s.total += d
+	s.samples += samples
+	if d > 0 {
+		now := float64(samples) / d.Seconds()
+		if s.recent == 0 {
+			s.recent = now
+		}
+		s.recent += 0.02 * (now - s.recent)
+	}
+}
+
+// speed is the recent speed, for the time that is left.
+func (s *stopwatch) speed() float64 { return s.recent }
+
+// resume goes on from what an earlier process measured.
+func (s *stopwatch) resume(seconds float64, samples int) {
+	s.total, s.samples = time.Duration(seconds*float64(time.Second)), samples
+}
+
+// mean is the speed over the whole run.
+func (s *stopwatch) mean() float64 {
+	if s.total == 0 {
+		return 0
+	}
+	return float64(s.samples) / s.total.Seconds()
+}
