@@ -5,7 +5,6 @@ import (
 
 	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/internal/graph"
-	"github.com/ftk-go/ftk/internal/passes"
 	"github.com/ftk-go/ftk/models"
 )
 
@@ -17,7 +16,7 @@ type network struct {
 	head   *heads.Head
 	parts  *models.Parts
 	roles  map[string]models.Role // of the model's inputs
-	suffix *graph.Graph           // the trainable part in canonical form
+	suffix *graph.Graph           // the trainable part
 	opset  int64                  // of suffix
 
 	logits    string
@@ -57,10 +56,7 @@ func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, 
 	if n.parts, err = models.Split(n.model, trainable, []*graph.Value{n.head.Logits}); err != nil {
 		return nil, err
 	}
-	if n.suffix, err = passes.Canonical(n.parts.Suffix); err != nil {
-		return nil, err
-	}
-	n.opset = passes.Opset
+	n.suffix, n.opset = n.parts.Suffix.Graph, n.parts.Suffix.Opset("")
 	if err := n.layOut(); err != nil {
 		return nil, err
 	}
