@@ -98,12 +98,12 @@ func (o *optimizer) accumulate(weight float32) {
 		return
 	}
 	for _, s := range o.spans {
-		kernels.AXPY(o.sum[s.lo:s.hi], weight, o.weights.grad[s.lo:s.hi])
+		kernels.AXPY(o.sum[s.lo:s.hi], o.weights.grad[s.lo:s.hi], weight)
 	}
 	for _, t := range o.tables {
 		for _, r := range t.rows.Index {
 			t.sumRows.Add(int(r), len(t.last))
-			kernels.AXPY(t.row(t.in(o.sum), r), weight, t.row(t.param.grad, r))
+			kernels.AXPY(t.row(t.in(o.sum), r), t.row(t.param.grad, r), weight)
 		}
 	}
 }

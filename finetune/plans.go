@@ -280,8 +280,11 @@ func (pl *plan) lossValue() (float32, error) {
 	case *G.F32:
 		return float32(*v), nil
 	case *tensor.Dense:
-		if v.Dtype() == tensor.Float32 {
-			return *(*float32)(v.Pointer()), nil
+		switch x := v.Data().(type) {
+		case float32:
+			return x, nil
+		case []float32:
+			return x[0], nil
 		}
 	}
 	return 0, fmt.Errorf("loss is %T", pl.loss.Value())
