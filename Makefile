@@ -26,6 +26,7 @@ demo: build ## the main job on real text: import, fine-tune, export, predict
 
 test: ## all tests
 	@$(INSTALL) -try openblas,minilm onnxruntime
+	@[ -d "$${FTK_SHARED:-../shared}" ] || echo "test: no ../shared (or FTK_SHARED): tests on its models and data sets are skipped"
 	$(GO) test ./...
 
 check: ## gofmt, vet, staticcheck, go.mod tidy, generated files up to date
