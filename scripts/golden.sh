@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
-# Makes golden values anew: runs the script beside each set of them.   scripts/golden.sh [PYTHON]
-# The scripts are the Python files in testdata directories; each writes beside itself.
+# Makes golden values anew with the scripts beside them.   scripts/golden.sh [PYTHON]
+#
+# Runs every Python file in a testdata directory, from the project's root. A script that needs arguments, or prints the
+# values, says how it is run in one or more lines of its own:
+#     # golden: $PYTHON path/script.py --flag $MINILM > path/values.json
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=${1:-python3}
+export PYTHON=${1:-python3}
+MINILM=$(${GO:-go} run ./internal/setup/install -where minilm)
+export MINILM
+
 git ls-files -- 'testdata/*.py' '*/testdata/*.py' | while read -r script; do
-    echo "== $script"
-    "$python" "$script" </dev/null
+    runs=$(sed -n 's/^# golden: //p' "$script")
+    while read -r run; do
+        echo "== $run"
+        bash -euc "$run" </dev/null
+    done <<<"${runs:-\$PYTHON $script}"
 done
 git status --short -- '*testdata*'

@@ -1,4 +1,5 @@
 """Prints adamw.json: parameters after each of several torch.optim.AdamW steps (pip install torch)."""
+# golden: $PYTHON finetune/testdata/adamw.py > finetune/testdata/adamw.json
 import json
 import torch
 

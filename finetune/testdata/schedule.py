@@ -1,4 +1,5 @@
 """Prints schedule.json: learning-rate factors from transformers (pip install torch transformers)."""
+# golden: $PYTHON finetune/testdata/schedule.py > finetune/testdata/schedule.json
 import json
 import torch
 from transformers import (get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup,

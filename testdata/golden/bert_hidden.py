@@ -10,6 +10,8 @@ model itself is not kept here.
 
 Needs torch, transformers and safetensors.
 """
+# golden: $PYTHON testdata/golden/bert_hidden.py
+# golden: $PYTHON testdata/golden/bert_hidden.py --minilm $MINILM
 
 import argparse
 import json

@@ -4,6 +4,7 @@
 
 Each case has inputs (float32 as "f32", int64 as "i64"), the weights r, the value y and the gradients of sum(y * r).
 """
+# golden: $PYTHON testdata/golden/op_grads.py > internal/op/testdata/op_grads.json
 import json
 import math
 import torch
