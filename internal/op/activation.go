@@ -74,6 +74,8 @@ func (k *activate) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	return s[0].Clone(), nil
 }
 
+func (k *activate) Recomputable() {}
+
 func (k *activate) InPlace() []int { return []int{0} }
 
 func (k *activate) Run(out *tensor.Dense, in []*tensor.Dense) error {

@@ -48,6 +48,8 @@ func (k *layerNorm) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	return s[0].Clone(), nil
 }
 
+func (k *layerNorm) Recomputable() {}
+
 func (k *layerNorm) InPlace() []int { return []int{0} }
 
 func (k *layerNorm) Run(out *tensor.Dense, in []*tensor.Dense) error {

@@ -54,6 +54,10 @@ type Accumulator interface {
 	RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error
 }
 
+// Recomputable is a Kernel so cheap, next to the memory that its output takes, that a machine may run it again when the
+// output is needed a second time much later (activations, between the forward pass and its gradient).
+type Recomputable interface{ Recomputable() }
+
 // Operand is the type of one input of an operator.
 type Operand struct {
 	Type tensor.Dtype

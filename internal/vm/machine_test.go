@@ -82,6 +82,28 @@ func TestEncoderAgainstTapeMachine(t *testing.T) {
 	}
 }
 
+func TestRecompute(t *testing.T) {
+	e := newEncoder(50, 32, 4, 128, 4, 3)
+	var results [2][][]float32
+	var bytes [2]int
+	for i, again := range []bool{false, true} {
+		tr := e.graph(3, 7)
+		tr.fill(e, 1)
+		m, err := vm.New(tr.g, vm.Options{Keep: tr.keep(), Poison: true, Recompute: again})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		run(t, m)
+		results[i], bytes[i] = tr.result(), m.PlannedBytes()
+	}
+	compare(t, e, results[1], results[0], 0)
+	t.Logf("%d bytes, %d with recomputation", bytes[0], bytes[1])
+	if bytes[1]*10 > bytes[0]*8 {
+		t.Errorf("recomputation needs %d bytes of %d", bytes[1], bytes[0])
+	}
+}
+
 func TestShapesShareAnArena(t *testing.T) {
 	e := newEncoder(50, 32, 4, 64, 2, 3)
 	arena := &vm.Arena{}

@@ -1,12 +1,14 @@
 """Golden values of the fused training operators: values and gradients by PyTorch autograd, in float64.
 
-    python op_grads.py > ../../internal/op/testdata/op_grads.json
+    python testdata/golden/op_grads.py         writes internal/op/testdata/op_grads.json
 
 Each case has inputs (float32 as "f32", int64 as "i64"), the weights r, the value y and the gradients of sum(y * r).
 """
 # golden: $PYTHON testdata/golden/op_grads.py > internal/op/testdata/op_grads.json
 import json
 import math
+import pathlib
+
 import torch
 import torch.nn.functional as F
 
@@ -115,4 +117,5 @@ case("sumrows", lambda x: x.sum((0, 1)), x=rand(2, 3, 4))
 case("square", lambda x: x * x, x=rand(3, 4))
 case("accumulated", lambda x, w, v: F.gelu(x) + (x @ w) * (x @ v) + (x @ w) + x, x=rand(4, 6), w=rand(6, 6), v=rand(6, 6))
 
-print(json.dumps(cases, separators=(",", ":")))
+out = pathlib.Path(__file__).resolve().parents[2] / "internal/op/testdata/op_grads.json"
+out.write_text(json.dumps(cases, separators=(",", ":")) + "\n")
