@@ -135,29 +135,37 @@ type cutter struct {
 // cheapOps are natively supported and cost little: masks are made of them, and
 // what is elementwise between two values that cross.
 var cheapOps = map[string]bool{
-	"Abs": true, "Add": true, "And": true, "Cast": true, "Clip": true, "Concat": true, "Constant": true,
-	"ConstantOfShape": true, "Div": true, "Dropout": true, "Equal": true, "Expand": true, "Flatten": true, "Gather": true,
-	"Greater": true, "GreaterOrEqual": true, "Identity": true, "LayerNormalization": true, "Less": true, "LessOrEqual": true,
-	"Max": true, "Min": true, "Mul": true, "Neg": true, "Not": true, "Or": true, "Pow": true, "Range": true,
-	"Reciprocal": true, "ReduceMean": true, "ReduceSum": true, "Reshape": true, "Shape": true, "Size": true, "Slice": true,
-	"Sqrt": true, "Squeeze": true, "Sub": true, "Tile": true, "Transpose": true, "Unsqueeze": true, "Where": true,
+	"Abs": true, "Add": true, "And": true, "Cast": true, "Ceil": true, "Clip": true, "Concat": true, "Constant": true,
+	"ConstantOfShape": true, "CumSum": true, "Div": true, "Dropout": true, "Equal": true, "Expand": true,
+	"Flatten": true, "Floor": true, "Gather": true, "Greater": true, "GreaterOrEqual": true, "Identity": true,
+	"LayerNormalization": true, "Less": true, "LessOrEqual": true, "Max": true, "Min": true, "Mod": true, "Mul": true,
+	"Neg": true, "Not": true, "Or": true, "Pow": true, "Range": true, "Reciprocal": true, "ReduceMean": true,
+	"ReduceSum": true, "Reshape": true, "ScatterND": true, "Shape": true, "Size": true, "Slice": true, "Sqrt": true,
+	"Squeeze": true, "Sub": true, "Tile": true, "Transpose": true, "Trilu": true, "Unsqueeze": true, "Where": true,
 }
 
 // cut walks back from the outputs and stops where nothing trained leads to.
 func (c *cutter) cut(outputs []*graph.Value) {
 	c.crossing = map[*graph.Value]bool{}
 	seen := map[*graph.Value]bool{}
+	var shapesOf []*graph.Value // wanted for their shape alone, as far as is known
 	todo := slices.Clone(outputs)
 	for len(todo) > 0 {
 		v := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if seen[v] || v.Producer == nil {
-			continue
+		switch {
+		case seen[v] || v.Producer == nil:
+		case !c.trained[v] && shapeOps[v.Producer.OpType]:
+			shapesOf = append(shapesOf, v.Producer.Inputs...)
+		case c.trained[v] || c.again(v):
+			todo = append(todo, requires(v.Producer)...)
+		default:
+			c.crossing[v] = true
 		}
 		seen[v] = true
-		if c.trained[v] || c.again(v) {
-			todo = append(todo, requires(v.Producer)...)
-		} else {
+	}
+	for _, v := range shapesOf {
+		if !c.lookedUp(v) {
 			c.crossing[v] = true
 		}
 	}
@@ -176,6 +184,22 @@ func (c *cutter) again(v *graph.Value) bool {
 // cheaply: cheap operators make v of graph inputs, of what has no data, and of
 // the values in from.
 func (c *cutter) cheaply(v *graph.Value, from map[*graph.Value]bool) bool {
+	return c.made(v, from, func(n *graph.Node) bool {
+		wide := func(w *graph.Value) bool { return len(tensorOf(w).Dims) > 1 }
+		return cheapOps[n.OpType] && !slices.ContainsFunc(c.weights(n), wide)
+	})
+}
+
+// lookedUp: cheap operators make v of graph inputs, tables included. That will
+// do for a value of which only the shape is wanted, GPT-2's embeddings: the
+// shape is known before anything is computed.
+func (c *cutter) lookedUp(v *graph.Value) bool {
+	return c.made(v, c.crossing, func(n *graph.Node) bool { return cheapOps[n.OpType] })
+}
+
+// made: operators that are allowed make v of graph inputs, of what has no
+// data, and of the values in from.
+func (c *cutter) made(v *graph.Value, from map[*graph.Value]bool, allowed func(*graph.Node) bool) bool {
 	seen := map[*graph.Value]bool{}
 	todo := []*graph.Value{v}
 	for len(todo) > 0 {
@@ -185,16 +209,10 @@ func (c *cutter) cheaply(v *graph.Value, from map[*graph.Value]bool) bool {
 			continue
 		}
 		seen[v] = true
-		n := v.Producer
-		if !cheapOps[n.OpType] || n.Domain != "" {
+		if d := v.Producer.Domain; d != "" && d != "ai.onnx" || !allowed(v.Producer) {
 			return false
 		}
-		for _, w := range c.weights(n) {
-			if len(tensorOf(w).Dims) > 1 {
-				return false
-			}
-		}
-		todo = append(todo, requires(n)...)
+		todo = append(todo, requires(v.Producer)...)
 	}
 	return true
 }
