@@ -65,8 +65,8 @@ func (s *Session) checkInputs(inputs map[string]Array) error {
 		if want.DType != 0 && a.DType() != want.DType {
 			return fmt.Errorf("onnxruntime: input %q is %v, the model takes %v", name, a.DType(), want.DType)
 		}
-		if want.Shape == nil {
-			continue
+		if len(want.Shape) == 0 {
+			continue // onnxruntime takes any rank where none, or rank 0, is declared
 		}
 		fits := len(a.Shape) == len(want.Shape)
 		for d := 0; fits && d < len(a.Shape); d++ {
