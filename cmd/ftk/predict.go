@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/tokenize"
+)
+
+func newPredictCommand() *cobra.Command {
+	var model, data, column, pairColumn string
+	var texts []string
+	var threads int
+	cmd := &cobra.Command{
+		Use:   "predict --model DIR (--text TEXT … | --data FILE)",
+		Short: "Run an exported model in onnxruntime",
+		Long: `predict classifies texts with a directory that ftk export wrote, and needs
+nothing else. It prints one JSON object a line: the text, its label, the label's
+probability, and with --json the probabilities of all labels.`,
+		Example: `  ftk predict --model ./export --text "where is my new card?"
+  ftk predict --model ./export --data questions.csv --text-column question --json`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if model == "" {
+				return usagef("predict needs --model, a directory that ftk export wrote")
+			}
+			if (len(texts) == 0) == (data == "") {
+				return usagef("predict takes either --text or --data")
+			}
+			p, err := exporter.OpenPredictor(model, threads)
+			if err != nil {
+				return err
+			}
+			defer p.Close()
+			inputs := tokenize.Texts(texts)
+			if data == "" {
+				return predict(cmd, p, inputs)
+			}
+			return predictFile(cmd, p, data, dataset.Options{Columns: dataset.Columns{Text: column, Pair: pairColumn}, Unlabelled: true})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&model, "model", "", "the exported `directory`")
+	f.StringArrayVar(&texts, "text", nil, "a text to classify (repeatable)")
+	f.StringVar(&data, "data", "", "a `file` of texts: .csv, .tsv or .jsonl")
+	f.StringVar(&column, "text-column", "", "the `column` of the text (default: guessed)")
+	f.StringVar(&pairColumn, "text-pair-column", "", "the `column` of the second text")
+	f.IntVar(&threads, "threads", 0, "threads of onnxruntime (default: all cores)")
+	return cmd
+}
+
+// predictChunk is how many rows of a file are predicted at a time, so that a
+// file of any size takes the same memory.
+const predictChunk = 1024
+
+func predictFile(cmd *cobra.Command, p *exporter.Predictor, path string, opt dataset.Options) error {
+	r, err := dataset.Open(path, opt)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var inputs []tokenize.Input
+	for {
+		record, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return predict(cmd, p, inputs)
+		}
+		if err != nil {
+			return err
+		}
+		inputs = append(inputs, tokenize.Input{Text: record.Text, Pair: record.Pair, HasPair: opt.Columns.Pair != ""})
+		if len(inputs) == predictChunk {
+			if err := predict(cmd, p, inputs); err != nil {
+				return err
+			}
+			inputs = inputs[:0]
+		}
+	}
+}
+
+func predict(cmd *cobra.Command, p *exporter.Predictor, inputs []tokenize.Input) error {
+	predictions, err := p.Predict(cmd.Context(), inputs)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetEscapeHTML(false)
+	for i, pr := range predictions {
+		line := predictionLine{Text: inputs[i].Text, Pair: inputs[i].Pair, Label: pr.Label, Score: pr.Score}
+		if global.json {
+			line.Scores = pr.Scores
+		}
+		if err := enc.Encode(line); err != nil {
+			return fmt.Errorf("writing predictions: %w", err)
+		}
+	}
+	return nil
+}
+
+// predictionLine is one line of predict's output.
+type predictionLine struct {
+	Text   string             `json:"text"`
+	Pair   string             `json:"text_pair,omitempty"`
+	Label  string             `json:"label"`
+	Score  float64            `json:"score"`
+	Scores map[string]float64 `json:"scores,omitempty"`
+}

@@ -1,0 +1,152 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"sort"
+
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/tokenize"
+)
+
+// Predictor serves a directory that Write wrote, in onnxruntime. Its methods
+// may be called from several goroutines at once.
+type Predictor struct {
+	Settings  Settings
+	tokenizer *tokenize.Tokenizer
+	session   *ort.Session
+	threads   int
+}
+
+// Prediction is what the model says of one text.
+type Prediction struct {
+	Label  string
+	Score  float64            // probability of Label: softmax over the logits
+	Scores map[string]float64 // probability of each label
+	Logits []float32          // in the order of Settings.Labels
+}
+
+// OpenPredictor loads a served directory. It needs nothing else: no workspace,
+// no base model. Threads is the number of onnxruntime's threads, 0 for all.
+func OpenPredictor(dir string, threads int) (*Predictor, error) {
+	settings, err := readSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenize.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if h := tok.Hash(); settings.TokenizerHash != "" && h != settings.TokenizerHash {
+		return nil, fmt.Errorf("the tokenizer in %s is not the one that the model was trained with (hash %.12s, expected %.12s): export the model again",
+			dir, h, settings.TokenizerHash)
+	}
+	session, err := ort.Open(filepath.Join(dir, modelFile), ort.Options{Threads: threads, Outputs: []string{settings.Logits}})
+	if err != nil {
+		return nil, err
+	}
+	return &Predictor{Settings: settings, tokenizer: tok, session: session, threads: threads}, nil
+}
+
+// Close releases the session.
+func (p *Predictor) Close() error { return p.session.Close() }
+
+// batchSize is how many texts go through onnxruntime at once.
+const batchSize = 32
+
+// Predict classifies texts, or pairs of texts, and returns a prediction for
+// each, in their order. Texts are run in batches of like length.
+func (p *Predictor) Predict(ctx context.Context, texts []tokenize.Input) ([]Prediction, error) {
+	encodings, err := p.tokenizer.EncodeBatch(texts, tokenize.Options{MaxLength: p.Settings.MaxLength, IDsOnly: true}, p.threads)
+	if err != nil {
+		return nil, err
+	}
+	order := make([]int, len(texts))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(i, j int) bool { return encodings[order[i]].Len() < encodings[order[j]].Len() })
+
+	predictions := make([]Prediction, len(texts))
+	for batch := range slices.Chunk(order, batchSize) {
+		logits, err := p.run(ctx, batch, encodings)
+		if err != nil {
+			return nil, err
+		}
+		classes := len(p.Settings.Labels)
+		if len(logits) != len(batch)*classes {
+			return nil, fmt.Errorf("the model gives %d logits for %d texts and %d labels", len(logits), len(batch), classes)
+		}
+		for row, i := range batch {
+			predictions[i] = p.decode(logits[row*classes : (row+1)*classes])
+		}
+	}
+	return predictions, nil
+}
+
+// run computes the logits [len(batch) labels] of some of the encodings, padded
+// to the longest of them.
+func (p *Predictor) run(ctx context.Context, batch []int, encodings []*tokenize.Encoding) ([]float32, error) {
+	width := 1
+	for _, i := range batch {
+		width = max(width, encodings[i].Len())
+	}
+	fields := map[string]func(*tokenize.Encoding) []int64{
+		"input_ids":      func(e *tokenize.Encoding) []int64 { return e.IDs },
+		"attention_mask": func(e *tokenize.Encoding) []int64 { return e.AttentionMask },
+		"token_type_ids": func(e *tokenize.Encoding) []int64 { return e.TypeIDs },
+	}
+	inputs := make(map[string]ort.Array, len(p.Settings.Inputs))
+	for role, name := range p.Settings.Inputs {
+		field, ok := fields[role]
+		if !ok && role != "position_ids" {
+			return nil, fmt.Errorf("the model's input %q stands for %q, which text has not", name, role)
+		}
+		data := make([]int64, len(batch)*width)
+		for row, i := range batch {
+			into := data[row*width : (row+1)*width]
+			if role == "position_ids" {
+				for j := range into {
+					into[j] = int64(j)
+				}
+				continue
+			}
+			n := copy(into, field(encodings[i]))
+			if role == "input_ids" {
+				for j := n; j < width; j++ {
+					into[j] = p.tokenizer.PadID()
+				}
+			}
+		}
+		inputs[name] = ort.Array{Shape: []int64{int64(len(batch)), int64(width)}, I64: data}
+	}
+	out, err := p.session.Run(ctx, inputs)
+	if err != nil {
+		return nil, err
+	}
+	return out[p.Settings.Logits].F32, nil
+}
+
+// decode turns one row of logits into a prediction.
+func (p *Predictor) decode(logits []float32) Prediction {
+	out := Prediction{Scores: make(map[string]float64, len(logits)), Logits: slices.Clone(logits)}
+	best := 0
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
+	var sum float64
+	for _, x := range logits {
+		sum += math.Exp(float64(x - logits[best]))
+	}
+	for i, x := range logits {
+		out.Scores[p.Settings.Labels[i]] = math.Exp(float64(x-logits[best])) / sum
+	}
+	out.Label = p.Settings.Labels[best]
+	out.Score = out.Scores[out.Label]
+	return out
+}
