@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/ftk-go/ftk/finetune"
+)
+
+// trainingProgress shows a run: a bar on stderr where that is a terminal, lines
+// on stdout for what stays.
+type trainingProgress struct {
+	terminal bool
+	bar      *progressbar.ProgressBar
+	loss     float64 // running mean over about 50 steps
+}
+
+func newTrainingProgress() *trainingProgress {
+	return &trainingProgress{terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+}
+
+// start shows a new bar of total units, in place of the one before.
+func (p *trainingProgress) start(total int, what string) {
+	p.end()
+	if !p.terminal {
+		return
+	}
+	p.bar = progressbar.NewOptions(total,
+		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(24),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
+}
+
+// end takes the bar away.
+func (p *trainingProgress) end() {
+	if p.bar != nil {
+		p.bar.Clear()
+		p.bar = nil
+	}
+}
+
+// event shows one event of a run.
+func (p *trainingProgress) event(e finetune.Event) {
+	switch e := e.(type) {
+	case finetune.Loaded:
+		say("%s examples to train on, %s to evaluate, %d labels; columns: %s", count(int64(e.Examples)), count(int64(e.EvalExamples)), len(e.Labels), e.Columns)
+		say("%s values trained, %s frozen; %d steps", count(e.Trainable), count(e.Frozen), e.Steps)
+		if e.Truncated > 0 {
+			say("%d examples are cut to %d tokens (--max-length)", e.Truncated, e.MaxLength)
+		}
+	case finetune.Features:
+		switch {
+		case e.Reused:
+			say("features of the frozen part: %s, kept from an earlier run", megabytes(e.Bytes))
+		case e.Cached:
+			say("features of the frozen part: %s for %s examples, computed once", megabytes(e.Bytes), count(int64(e.Examples)))
+		default:
+			say("features of the frozen part would take %s, more than --cache-limit: computed again for each batch", megabytes(e.Bytes))
+		}
+	case finetune.FeaturesDone:
+		if p.bar == nil || p.bar.GetMax() != e.Total {
+			p.start(e.Total, "features")
+		}
+		p.set(e.Done)
+	case finetune.Resumed:
+		say("going on with run %s in epoch %d, after step %d", e.Run, e.Epoch, e.Step)
+	case finetune.Step:
+		if p.bar == nil {
+			p.loss = e.Loss
+			p.start(e.Steps, "")
+		}
+		p.loss += (e.Loss - p.loss) / 50
+		if p.bar != nil {
+			p.bar.Describe(fmt.Sprintf("epoch %d  loss %.4f  %.1f examples/s  ETA %s", e.Epoch, p.loss, e.SamplesPerSecond, e.ETA.Round(time.Second)))
+			p.set(e.Step)
+		}
+	case finetune.Evaluated:
+		p.end()
+		mark := ""
+		if e.Best {
+			mark = "  best so far"
+		}
+		say("epoch %d  train loss %.4f  eval loss %.4f  accuracy %.4f  macro F1 %.4f%s", e.Epoch, e.TrainLoss, e.Loss, e.Accuracy, e.F1Macro, mark)
+	case finetune.Warning:
+		p.end()
+		fmt.Fprintln(os.Stderr, "ftk: warning:", e.Text)
+	}
+}
+
+func (p *trainingProgress) set(n int) {
+	if p.bar != nil {
+		p.bar.Set(n)
+	}
+}
+
+// megabytes writes a number of bytes as people read it.
+func megabytes(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
