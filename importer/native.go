@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/lower"
-	"github.com/ftk-go/ftk/internal/passes"
 	"github.com/ftk-go/ftk/internal/vm"
 )
 
@@ -36,11 +36,7 @@ func Operators(m *graph.Model) (trainable, frozenOnly []string) {
 // Forward computes a model's outputs natively, by name, from inputs, by name.
 // Operators that are not native are a *graph.UnsupportedError.
 func Forward(ctx context.Context, m *graph.Model, inputs map[string]*graph.Tensor) (map[string]*graph.Tensor, error) {
-	canonical, err := passes.Canonical(m)
-	if err != nil {
-		return nil, err
-	}
-	o := lower.Options{Opset: passes.Opset, Inputs: map[string]lower.Shape{}}
+	o := lower.Options{Opset: m.Opset(""), Inputs: map[string]lower.Shape{}}
 	for name, t := range inputs {
 		s := lower.Shape{DType: t.DType}
 		for _, d := range t.Dims {
@@ -48,7 +44,7 @@ func Forward(ctx context.Context, m *graph.Model, inputs map[string]*graph.Tenso
 		}
 		o.Inputs[name] = s
 	}
-	lowered, err := lower.Lower(canonical, o)
+	lowered, err := lower.Lower(m.Graph, o)
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +72,9 @@ func Forward(ctx context.Context, m *graph.Model, inputs map[string]*graph.Tenso
 	}
 	outputs := map[string]*graph.Tensor{}
 	for name, node := range lowered.Outputs {
-		value, err := lower.Dense(node)
-		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", name, err)
+		value, ok := node.Value().(*tensor.Dense)
+		if !ok {
+			return nil, fmt.Errorf("output %q: computed as a %T", name, node.Value())
 		}
 		if outputs[name], err = lower.ONNXTensor(name, value); err != nil {
 			return nil, err

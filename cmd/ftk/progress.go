@@ -49,9 +49,6 @@ func (p *trainingProgress) event(e finetune.Event) {
 	case finetune.Loaded:
 		say("%s examples to train on, %s to evaluate, %d labels; columns: %s", count(int64(e.Examples)), count(int64(e.EvalExamples)), len(e.Labels), e.Columns)
 		say("%s values trained, %s frozen; %d steps", count(e.Trainable), count(e.Frozen), e.Steps)
-		if e.Truncated > 0 {
-			say("%d examples are cut to %d tokens (--max-length)", e.Truncated, e.MaxLength)
-		}
 	case finetune.Features:
 		switch {
 		case e.Reused:

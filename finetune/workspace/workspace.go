@@ -26,6 +26,9 @@ import (
 // Directory is the name of the state's directory in a workspace.
 const Directory = ".ftk"
 
+// ModelFile is the name of the model in the directory that ModelDir returns.
+const ModelFile = "model.onnx"
+
 // Workspace is a directory with (or without, yet) a .ftk.
 type Workspace struct {
 	root string // the directory that has .ftk
