@@ -26,6 +26,7 @@ func newAxisTracer(info *Info, f *dataflow) *axisTracer {
 		t.sequence[l.Output] = true
 	}
 	t.sequence[info.HiddenState] = true
+	delete(t.sequence, nil)
 	return t
 }
 
@@ -50,7 +51,7 @@ func (t *axisTracer) of(v *graph.Value) int {
 		return axis
 	}
 	axis := UnknownAxis
-	if v.Producer != nil {
+	if v != nil && v.Producer != nil {
 		axis = t.through(v.Producer)
 	}
 	t.memo[v] = axis
@@ -61,14 +62,14 @@ func (t *axisTracer) through(n *graph.Node) int {
 	switch op := n.OpType; {
 	case sameAxes[op]:
 		return t.common(n)
-	case op == "MatMul" && t.data[n.Inputs[0]] && !t.data[n.Inputs[1]]:
-		return t.of(n.Inputs[0]) // [batch sequence in]·[in out]; the last axis is never the sequence
-	case op == "Gemm" && t.data[n.Inputs[0]] && t.of(n.Inputs[0]) == PerExample:
+	case op == "MatMul" && t.data[n.Input(0)] && !t.data[n.Input(1)]:
+		return t.of(n.Input(0)) // [batch sequence in]·[in out]; the last axis is never the sequence
+	case op == "Gemm" && t.data[n.Input(0)] && t.of(n.Input(0)) == PerExample:
 		return PerExample
-	case op == "Gather" && t.data[n.Inputs[0]]:
+	case op == "Gather" && t.data[n.Input(0)]:
 		return t.picked(n)
 	case op == "Gather" && n.Int("axis", 0) == 0:
-		return t.of(n.Inputs[1]) // rows of a table
+		return t.of(n.Input(1)) // rows of a table
 	case op == "ReduceMean" || op == "ReduceSum" || op == "ReduceMax" || op == "ReduceMin":
 		return t.reduced(n)
 	case op == "Unsqueeze" || op == "Squeeze":
@@ -100,8 +101,8 @@ func (t *axisTracer) common(n *graph.Node) int {
 
 // picked is the axis after Gather took one element, of rank 0, along another.
 func (t *axisTracer) picked(n *graph.Node) int {
-	axis, along := t.of(n.Inputs[0]), int(n.Int("axis", 0))
-	index := t.sources[n.Inputs[1]]
+	axis, along := t.of(n.Input(0)), int(n.Int("axis", 0))
+	index := t.sources[n.Input(1)]
 	if axis < 0 || len(index) != 1 || along < 1 {
 		return axis
 	}
@@ -121,7 +122,7 @@ func (t *axisTracer) picked(n *graph.Node) int {
 
 // reduced is the axis after a reduction, which may take it away.
 func (t *axisTracer) reduced(n *graph.Node) int {
-	axis, along := t.of(n.Inputs[0]), t.axes(n)
+	axis, along := t.of(n.Input(0)), t.axes(n)
 	switch {
 	case axis < 0:
 		return axis
@@ -137,7 +138,7 @@ func (t *axisTracer) reduced(n *graph.Node) int {
 
 // moved is the axis after others of size 1 were inserted or taken away.
 func (t *axisTracer) moved(n *graph.Node) int {
-	axis, along := t.of(n.Inputs[0]), t.axes(n)
+	axis, along := t.of(n.Input(0)), t.axes(n)
 	if axis < 0 {
 		return axis
 	}

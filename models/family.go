@@ -29,12 +29,13 @@ type lookup struct {
 func lookups(f *dataflow) []lookup {
 	var found []lookup
 	for _, n := range f.g.Nodes {
-		if n.OpType != "Gather" || len(n.Inputs) < 2 || n.Int("axis", 0) != 0 {
+		index := n.Input(1)
+		if n.OpType != "Gather" || index == nil || n.Int("axis", 0) != 0 {
 			continue
 		}
 		for _, w := range f.weights(n) {
 			if len(tensorOf(w).Dims) == 2 {
-				found = append(found, lookup{w, behindViews(n.Inputs[1]), f.data[n.Inputs[1]]})
+				found = append(found, lookup{w, behindViews(index), f.data[index]})
 			}
 		}
 	}
@@ -43,14 +44,11 @@ func lookups(f *dataflow) []lookup {
 
 // behindViews is the graph input that v is a cast or reshape of, else nil.
 func behindViews(v *graph.Value) *graph.Value {
-	for v.Producer != nil {
+	for v != nil && v.Producer != nil {
 		switch v.Producer.OpType {
 		case "Cast", "Identity", "Reshape", "Squeeze", "Flatten":
 			v = v.Producer.Input(0)
 		default:
-			return nil
-		}
-		if v == nil {
 			return nil
 		}
 	}

@@ -126,6 +126,9 @@ type repetition struct {
 
 func (r repetition) start() int { return r.end - r.period*r.count }
 
+// longestPeriod bounds the search: no layer has as many values on the trunk.
+const longestPeriod = 1000
+
 // findRepetition finds the repeated pattern that covers the most weights; of
 // patterns that cover as much, the shortest. Where the pattern can
 // be cut in several places, the last one ends where the run ends: behind the
@@ -139,7 +142,7 @@ func findRepetition(segments []segment, shapes bool) repetition {
 		weighted[i+1] = weighted[i] + len(s.weights)
 	}
 	var best repetition
-	for period := 1; period <= n/2; period++ {
+	for period := 1; period <= min(n/2, longestPeriod); period++ {
 		run := 0 // how long signatures[i] == signatures[i-period] has held
 		for i := period; i <= n; i++ {
 			if i < n && signatures[i] == signatures[i-period] {

@@ -156,7 +156,7 @@ func (c *cutter) cut(outputs []*graph.Value) {
 		switch {
 		case seen[v] || v.Producer == nil:
 		case !c.trained[v] && shapeOps[v.Producer.OpType]:
-			shapesOf = append(shapesOf, v.Producer.Inputs...)
+			shapesOf = append(shapesOf, requires(v.Producer)...)
 		case c.trained[v] || c.again(v):
 			todo = append(todo, requires(v.Producer)...)
 		default:
