@@ -47,6 +47,9 @@ serves. State lives in .ftk/ of the workspace (-C DIR, default: here).`,
 // commands lists the subcommands, in the order of their use.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newImportCommand(),
+		newFinetuneCommand(),
+		newPredictCommand(),
 		newDoctorCommand(),
 	}
 }
