@@ -4,8 +4,8 @@ import "fmt"
 
 // postScratch is what a worker needs to put an encoding together.
 type postScratch struct {
-	windows [2][]window
-	parts   []part
+	windows  [2][]window
+	combined []part
 }
 
 // part is one encoding to be made: which window of each text.
@@ -48,7 +48,7 @@ func (w *worker) post(pair bool, opts *Options) (*Encoding, error) {
 		return e, nil
 	}
 	w.combine(p.segments(pair))
-	for _, c := range scratch.parts {
+	for _, c := range scratch.combined {
 		e.Overflow = append(e.Overflow, w.assemble(p, c, pair, opts))
 	}
 	return e, nil
@@ -58,13 +58,13 @@ func (w *worker) post(pair bool, opts *Options) (*Encoding, error) {
 // there is so far is combined with each window of the next.
 func (w *worker) combine(segments []segment) {
 	scratch := &w.postScratch
-	scratch.parts = scratch.parts[:0]
+	scratch.combined = scratch.combined[:0]
 	for _, s := range segments {
 		if s.seq < 0 {
 			continue
 		}
 		n := len(scratch.windows[s.seq])
-		before := scratch.parts
+		before := scratch.combined
 		var all []part
 		for _, b := range before {
 			for k := range n {
@@ -77,7 +77,7 @@ func (w *worker) combine(segments []segment) {
 			b.window[s.seq] = k
 			all = append(all, b)
 		}
-		scratch.parts = all
+		scratch.combined = all
 	}
 }
 

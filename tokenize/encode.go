@@ -165,6 +165,9 @@ func (w *worker) tokenize(s *sequence, text string, word int32, opts *Options) e
 	if t.preTokenizer != nil {
 		t.preTokenizer.split(w)
 	}
+	if w.err != nil {
+		return w.err
+	}
 	id := word
 	for i, p := range w.pieces {
 		if word < 0 {

@@ -73,6 +73,12 @@ func parseModel(o object) (model, error) {
 	switch kind {
 	case "WordPiece":
 		return parseWordPiece(o)
+	case "BPE":
+		return parseBPE(o)
+	case "Unigram":
+		return parseUnigram(o)
+	case "WordLevel":
+		return parseWordLevel(o)
 	}
 	return nil, unsupportedf(o.at("type"), "model %q is not known", kind)
 }

@@ -34,6 +34,41 @@ func parseNormalizer(o object) (normalizer, error) {
 		return ns, nil
 	case "BertNormalizer":
 		return parseBertNormalizer(o)
+	case "NFC":
+		return unicodeNormalizer{compose: true}, nil
+	case "NFD":
+		return unicodeNormalizer{}, nil
+	case "NFKC":
+		return unicodeNormalizer{compatible: true, compose: true}, nil
+	case "NFKD":
+		return unicodeNormalizer{compatible: true}, nil
+	case "Lowercase":
+		return charNormalizer(lowercaseChar), nil
+	case "StripAccents":
+		return stripMarks(), nil
+	case "Nmt":
+		return charNormalizer(nmtChar), nil
+	case "Strip":
+		n := stripNormalizer{}
+		if err := o.need("strip_left", &n.left); err != nil {
+			return nil, err
+		}
+		return n, o.need("strip_right", &n.right)
+	case "Replace":
+		return parseReplace(o)
+	case "Prepend":
+		var text string
+		if err := o.need("prepend", &text); err != nil {
+			return nil, err
+		}
+		if text == "" {
+			return normalizers(nil), nil
+		}
+		return prependNormalizer(text), nil
+	case "Precompiled":
+		return parsePrecompiled(o)
+	case "ByteLevel":
+		return byteLevelNormalizer{}, nil
 	}
 	return nil, unsupportedf(o.at("type"), "normalizer %q is not known", kind)
 }

@@ -15,6 +15,7 @@ type Tokenizer struct {
 	preTokenizer preTokenizer // nil: none
 	model        model
 	post         *postProcessor
+	decoder      decoder // nil: tokens are joined by spaces
 
 	tokens                 []*addedToken
 	added, addedNormalized *addedMatcher // of tokens that match the given, or the normalised text; nil: none
@@ -23,6 +24,7 @@ type Tokenizer struct {
 	known    []bool   // which ids have one
 	ids      map[string]int32
 	special  map[string]bool
+	decoded  map[int32]string // added tokens that decode to their normalised form
 	size     int
 	defaults Options
 	pad      PadToken
@@ -76,6 +78,7 @@ func Parse(doc []byte) (*Tokenizer, error) {
 	if t.model, err = parseModel(o); err != nil {
 		return nil, err
 	}
+	t.passBytes()
 	t.post = defaultPostProcessor()
 	if root.has("post_processor") {
 		o, err := root.child("post_processor")
@@ -86,6 +89,15 @@ func Parse(doc []byte) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
+	if root.has("decoder") {
+		o, err := root.child("decoder")
+		if err != nil {
+			return nil, err
+		}
+		if t.decoder, err = parseDecoder(o); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.addTokens(root); err != nil {
 		return nil, err
 	}
@@ -93,6 +105,26 @@ func Parse(doc []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// passBytes lets a byte-level pre-tokenizer hand its bytes to the model as they are, if it comes last and the model can take
+// them.
+func (t *Tokenizer) passBytes() {
+	m, ok := t.model.(*bpe)
+	if !ok {
+		return
+	}
+	last := t.preTokenizer
+	for {
+		list, ok := last.(preTokenizers)
+		if !ok || len(list) == 0 {
+			break
+		}
+		last = list[len(list)-1]
+	}
+	if b, ok := last.(*byteLevel); ok {
+		b.direct = m.takesBytes()
+	}
 }
 
 // addTokens reads added_tokens. A token that the model knows keeps the model's id; another gets the next free one, whatever
@@ -146,7 +178,14 @@ func (t *Tokenizer) addTokens(root object) error {
 		}
 	}
 	t.added = newAddedMatcher(raw, func(a *addedToken) string { return a.content })
-	t.addedNormalized = newAddedMatcher(normalized, func(a *addedToken) string { return t.normalize(a.content) })
+	t.decoded = map[int32]string{}
+	t.addedNormalized = newAddedMatcher(normalized, func(a *addedToken) string {
+		n := t.normalize(a.content)
+		if n != a.content {
+			t.decoded[a.id] = n
+		}
+		return n
+	})
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 // TestVectors checks the expected ids that the transformers.js project published for real tokenizers.
 func TestVectors(t *testing.T) {
-	for _, name := range []string{"bert-base-uncased", "all-MiniLM-L6-v2"} {
+	for _, name := range []string{"bert-base-uncased", "all-MiniLM-L6-v2", "roberta-base", "gpt2", "t5-small", "albert"} {
 		t.Run(name, func(t *testing.T) {
 			dir := testenv.Shared(t, filepath.Join("tokenizers", name))
 			data, err := os.ReadFile(filepath.Join(dir, "vectors.json"))
@@ -43,6 +43,9 @@ func TestVectors(t *testing.T) {
 				}
 				if !slices.Equal(e.IDs, v.IDs) {
 					t.Errorf("%q: ids %v, want %v", v.Text, e.IDs, v.IDs)
+				}
+				if got := CleanUp(tok.Decode(v.IDs, false)); got != v.Decoded {
+					t.Errorf("%v: decoded %q, want %q", v.IDs, got, v.Decoded)
 				}
 			}
 		})

@@ -42,7 +42,14 @@ type worker struct {
 	classes     []uint8
 	bytesMapped bool // the pieces go to the model as bytes, standing for their byte-level characters
 
-	seq [2]sequence
+	found []span // matches of a pattern
+	parts []cut
+	err   error // the first failure of a stage
+
+	seq   [2]sequence
+	cache wordCache
+	bpeScratch
+	viterbiScratch
 	postScratch
 }
 
@@ -70,12 +77,20 @@ func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)
 // stringOf is a view of b, for look-ups only.
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
+// fail notes an error of a stage; the text is given up at the end.
+func (w *worker) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
 // start begins a new text.
 func (w *worker) start(text string) {
 	w.orig = text
 	w.text = bytesOf(text)
 	w.ident = true
 	w.bytesMapped = false
+	w.err = nil
 	w.pieces = w.pieces[:0]
 	if text != "" {
 		w.pieces = append(w.pieces, piece{0, int32(len(text)), plain})
