@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ftk-go/ftk/internal/blas"
+	"github.com/ftk-go/ftk/internal/parallel"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -78,6 +79,13 @@ func matMul(a, b *G.Node, transA, transB bool, batch tensor.Shape) (*G.Node, err
 		transA: transA, transB: transB, batch: batch, full: full,
 		aAt: offsets(as[:len(as)-2], full), bAt: offsets(bs[:len(bs)-2], full), cAt: offsets(batch, full),
 	}
+	k.distinct = true
+	seen := make([]bool, len(k.cAt))
+	for _, c := range k.cAt {
+		k.first = append(k.first, !seen[c])
+		k.distinct = k.distinct && !seen[c]
+		seen[c] = true
+	}
 	return Apply(k, a, b)
 }
 
@@ -85,7 +93,9 @@ type matmul struct {
 	Base
 	transA, transB bool
 	batch, full    tensor.Shape
-	aAt, bAt, cAt  []int // which matrix of a, b, c each product of the broadcast batch uses
+	aAt, bAt, cAt  []int  // which matrix of a, b, c each product of the broadcast batch uses
+	first          []bool // whether a product is the first into its matrix of c
+	distinct       bool   // whether all are
 }
 
 // sizes are those of one product: c [m, n] = a [m, k] · b [k, n].
@@ -144,10 +154,20 @@ func (o *matmul) run(out *tensor.Dense, in []*tensor.Dense, beta float32) error 
 		blas.Gemm(true, false, m, n, batches*k, 1, a, lda, b, ldb, beta, c, n)
 		return nil
 	}
-	job := matmulJob{o: o, a: a, b: b, c: c, m: m, n: n, k: k, lda: lda, ldb: ldb, beta: beta}
-	job.run()
+	job := matmulJobs.Get()
+	*job = matmulJob{o: o, a: a, b: b, c: c, m: m, n: n, k: k, lda: lda, ldb: ldb, beta: beta}
+	if o.distinct && batches >= parallel.Threads() {
+		parallel.Run(batches, max(1, serialWork/(m*n*k)), job)
+	} else {
+		job.sum()
+	}
+	*job = matmulJob{}
+	matmulJobs.Put(job)
 	return nil
 }
+
+// serialWork is how many multiplications are not worth another thread.
+const serialWork = 1 << 16
 
 func (o *matmul) DiffWRT(int) []bool { return []bool{true, true} }
 
@@ -189,22 +209,31 @@ type matmulJob struct {
 	beta     float32
 }
 
-func (j *matmulJob) run() {
-	for i := range j.o.aAt {
-		j.one(i)
+var matmulJobs parallel.Free[matmulJob]
+
+// Chunk computes products, each into a matrix of its own, on one thread.
+func (j *matmulJob) Chunk(_, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		a, b, c := j.at(i)
+		blas.GemmSerial(j.o.transA, j.o.transB, j.m, j.n, j.k, 1, a, j.lda, b, j.ldb, j.beta, c, j.n)
 	}
 }
 
-// one computes the i-th product; the first into each matrix of c obeys beta, later ones add.
-func (j *matmulJob) one(i int) {
-	o, beta := j.o, j.beta
-	for p := i - 1; p >= 0 && beta == 0; p-- {
-		if o.cAt[p] == o.cAt[i] {
+// sum computes products one after the other; the first into each matrix of c obeys beta, later ones add.
+func (j *matmulJob) sum() {
+	for i := range j.o.aAt {
+		beta := j.beta
+		if !j.o.first[i] {
 			beta = 1
 		}
+		a, b, c := j.at(i)
+		blas.Gemm(j.o.transA, j.o.transB, j.m, j.n, j.k, 1, a, j.lda, b, j.ldb, beta, c, j.n)
 	}
-	a, b, c := j.a[o.aAt[i]*j.m*j.k:], j.b[o.bAt[i]*j.n*j.k:], j.c[o.cAt[i]*j.m*j.n:]
-	blas.Gemm(o.transA, o.transB, j.m, j.n, j.k, 1, a, j.lda, b, j.ldb, beta, c, j.n)
+}
+
+// at gives the matrices of the i-th product, and what follows them.
+func (j *matmulJob) at(i int) (a, b, c []float32) {
+	return j.a[j.o.aAt[i]*j.m*j.k:], j.b[j.o.bAt[i]*j.n*j.k:], j.c[j.o.cAt[i]*j.m*j.n:]
 }
 
 // broadcast gives the common shape of two, by numpy's rules.

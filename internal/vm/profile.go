@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// OpProfile is what one operator cost since the machine was made.
+// OpProfile is what one operator cost since the machine was made, or ResetProfile called.
 type OpProfile struct {
 	Op    string
 	Calls int
@@ -45,6 +45,13 @@ func (m *Machine) Profile() []OpProfile {
 		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(a.Op, b.Op))
 	})
 	return list
+}
+
+// ResetProfile begins the profile anew.
+func (m *Machine) ResetProfile() {
+	for _, s := range m.program.steps {
+		s.calls, s.nanos = 0, 0
+	}
 }
 
 // FormatProfile renders a profile as a table.
