@@ -101,7 +101,8 @@ func (c Component) Ensure(ctx context.Context, log io.Writer) error {
 		return fmt.Errorf("%s: waiting for another set-up that runs: %w", c.Name, err)
 	}
 	defer lock.Unlock()
-	if c.present() != "" { // installed by the one we waited for
+	if where := c.present(); where != "" { // installed by the one we waited for
+		fmt.Fprintf(log, "%-12s %s\n", c.Name, where)
 		return nil
 	}
 
