@@ -9,11 +9,15 @@ import (
 	"testing"
 
 	"github.com/nlpodyssey/safetensors"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/ftk-go/ftk/exporter"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/lower"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/testenv"
+	"github.com/ftk-go/ftk/internal/vm"
 	"github.com/ftk-go/ftk/models"
 )
 
@@ -86,6 +90,52 @@ func run(t *testing.T, m *graph.Model, inputs map[string]ort.Array) map[string]o
 	return out
 }
 
+// runNative computes all outputs of a model with ftk's own operators.
+func runNative(t *testing.T, m *graph.Model, inputs map[string]ort.Array) map[string]ort.Array {
+	t.Helper()
+	o := lower.Options{Opset: m.Opset(""), Inputs: map[string]lower.Shape{}}
+	for name, a := range inputs {
+		dims := make([]int, len(a.Shape))
+		for i, d := range a.Shape {
+			dims[i] = int(d)
+		}
+		o.Inputs[name] = lower.Shape{DType: graph.Int64, Dims: dims}
+	}
+	l, err := lower.Lower(m.Graph, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keep gorgonia.Nodes
+	for _, n := range l.Outputs {
+		keep = append(keep, n)
+	}
+	for name, n := range l.Inputs {
+		value := tensor.New(tensor.WithShape(o.Inputs[name].Dims...), tensor.WithBacking(inputs[name].I64))
+		if err := gorgonia.Let(n, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	machine, err := vm.New(l.Graph, vm.Options{Keep: keep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer machine.Close()
+	if err := machine.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]ort.Array{}
+	for name, n := range l.Outputs {
+		out[name] = ort.Array{F32: n.Value().Data().([]float32)}
+	}
+	return out
+}
+
+// runners compute a model's outputs in the two ways there are.
+var runners = map[string]func(*testing.T, *graph.Model, map[string]ort.Array) map[string]ort.Array{
+	"onnxruntime": run,
+	"native":      runNative,
+}
+
 // maxDifference compares float arrays; it fails on different shapes.
 func maxDifference(t *testing.T, got, want ort.Array) float64 {
 	t.Helper()
@@ -120,11 +170,15 @@ func TestTinyBERTGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := run(t, m, want.inputs())
-			for _, name := range []string{"last_hidden_state", "pooler_output"} {
-				if d := maxDifference(t, got[name], want[name+"."+activation]); !(d <= 1e-5) {
-					t.Errorf("%s differs from transformers by %g", name, d)
-				}
+			for how, run := range runners {
+				t.Run(how, func(t *testing.T) {
+					got := run(t, m, want.inputs())
+					for _, name := range []string{"last_hidden_state", "pooler_output"} {
+						if d := maxDifference(t, got[name], want[name+"."+activation]); !(d <= 1e-5) {
+							t.Errorf("%s differs from transformers by %g", name, d)
+						}
+					}
+				})
 			}
 		})
 	}
@@ -137,12 +191,16 @@ func TestMiniLMGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := run(t, source.Model, want.inputs())
-	for _, name := range []string{"last_hidden_state", "pooler_output"} {
-		d := maxDifference(t, got[name], want[name])
-		t.Logf("%s differs from transformers by %.3g", name, d)
-		if !(d <= hiddenTolerance) {
-			t.Errorf("%s differs from transformers by %g", name, d)
-		}
+	for how, run := range runners {
+		t.Run(how, func(t *testing.T) {
+			got := run(t, source.Model, want.inputs())
+			for _, name := range []string{"last_hidden_state", "pooler_output"} {
+				d := maxDifference(t, got[name], want[name])
+				t.Logf("%s differs from transformers by %.3g", name, d)
+				if !(d <= hiddenTolerance) {
+					t.Errorf("%s differs from transformers by %g", name, d)
+				}
+			}
+		})
 	}
 }
