@@ -291,3 +291,43 @@ func constants(ds ...*tensor.Dense) ([]*value, error) {
 }
 
 func mul(a, b *G.Node) (*G.Node, error) { return tensorop.Binary("Mul", a, b) }
+
+// Fold computes a node all of whose inputs are initializers (or that has none): its outputs, nil for those left out.
+func Fold(n *graph.Node, opset int64) (outs []*graph.Tensor, err error) {
+	c := &Call{Node: n, Opset: opset, row: find(n)}
+	defer func() {
+		if r := recover(); r != nil {
+			err = c.wrap(fmt.Errorf("%v", r))
+		}
+	}()
+	if c.row == nil {
+		return nil, supported([]*graph.Node{n}, opset)
+	}
+	for _, v := range n.Inputs {
+		if v == nil {
+			c.in = append(c.in, nil)
+			continue
+		}
+		d, err := Tensor(v.Init)
+		if err != nil {
+			return nil, c.wrap(err)
+		}
+		c.in = append(c.in, &value{name: v.Name, tensor: d, static: true})
+	}
+	results, err := c.lower()
+	if err != nil {
+		return nil, c.wrap(err)
+	}
+	for i, v := range n.Outputs {
+		if v == nil || i >= len(results) {
+			outs = append(outs, nil)
+			continue
+		}
+		t, err := ONNXTensor(v.Name, results[i].tensor)
+		if err != nil {
+			return nil, c.wrap(err)
+		}
+		outs = append(outs, t)
+	}
+	return outs, nil
+}

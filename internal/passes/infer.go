@@ -1,0 +1,564 @@
+package passes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ftk-go/ftk/internal/graph"
+)
+
+// dim is the size of an axis, or an element of an integer tensor: a number, or a symbol for one not known. Equal symbols
+// are equal numbers. Symbols are the dimension names of graph inputs, products of symbols, and fresh ones.
+type dim struct {
+	n   int64
+	sym string
+}
+
+func fixed(n int64) dim     { return dim{n: n} }
+func (d dim) known() bool   { return d.sym == "" }
+func (d dim) is(n int) bool { return d.sym == "" && d.n == int64(n) }
+
+// inference holds what is known of shapes, and of the elements of small integer tensors (rank 0 or 1), which is where
+// exporters compute shapes. A value without an entry is not known.
+type inference struct {
+	shape    map[*graph.Value][]dim
+	contents map[*graph.Value][]dim
+	fresh    int
+}
+
+func (s *state) infer() *inference {
+	if s.dims == nil {
+		f := &inference{shape: map[*graph.Value][]dim{}, contents: map[*graph.Value][]dim{}}
+		for _, v := range s.g.Inputs {
+			f.declare(v)
+		}
+		for _, n := range s.g.Nodes {
+			f.node(n, s.opset)
+		}
+		s.dims = f
+	}
+	return s.dims
+}
+
+// shapeOf is a value's shape, nil if even the rank is not known.
+func (s *state) shapeOf(v *graph.Value) []dim { return s.infer().of(v) }
+
+func (f *inference) unknown() dim {
+	f.fresh++
+	return dim{sym: fmt.Sprintf("?%d", f.fresh)}
+}
+
+// declare takes the shape that the file gives for an input.
+func (f *inference) declare(v *graph.Value) {
+	dims, ok := v.Dims()
+	if !ok {
+		return
+	}
+	out := make([]dim, len(dims))
+	for i, d := range dims {
+		switch {
+		case d.Known():
+			out[i] = fixed(d.Size)
+		case d.Name != "":
+			out[i] = dim{sym: d.Name}
+		default:
+			out[i] = f.unknown()
+		}
+	}
+	f.shape[v] = out
+}
+
+func (f *inference) of(v *graph.Value) []dim {
+	if v == nil {
+		return nil
+	}
+	if v.Init != nil {
+		out := make([]dim, len(v.Init.Dims))
+		for i, n := range v.Init.Dims {
+			out[i] = fixed(n)
+		}
+		return out
+	}
+	return f.shape[v]
+}
+
+// elements are the elements of an int64 tensor of rank 0 or 1.
+func (f *inference) elements(v *graph.Value) []dim {
+	if v == nil {
+		return nil
+	}
+	if v.Init != nil {
+		if len(v.Init.Dims) > 1 || v.Init.Len() > 64 || v.Init.DType != graph.Int64 {
+			return nil
+		}
+		ints, ok := integers(v)
+		if !ok {
+			return nil
+		}
+		out := make([]dim, len(ints))
+		for i, n := range ints {
+			out[i] = fixed(n)
+		}
+		return out
+	}
+	return f.contents[v]
+}
+
+// node infers the outputs of a node. What is not handled stays unknown.
+func (f *inference) node(n *graph.Node, opset int64) {
+	if n.Domain != "" && n.Domain != "ai.onnx" && n.Domain != Domain || len(n.Outputs) == 0 || n.Outputs[0] == nil {
+		return
+	}
+	out := n.Outputs[0]
+	set := func(s []dim) {
+		if s != nil {
+			f.shape[out] = s
+		}
+	}
+	x := f.of(n.Input(0))
+	switch n.OpType {
+	case "Shape":
+		if x != nil && n.Attr("start") == nil && n.Attr("end") == nil {
+			f.contents[out] = x
+			set([]dim{fixed(int64(len(x)))})
+		}
+	case "Gather":
+		f.gather(n, set)
+	case "Concat":
+		f.concat(n, set)
+	case "Slice":
+		f.slice(n, set)
+	case "Unsqueeze", "Squeeze":
+		f.unsqueeze(n, set)
+	case "Cast", "Identity", "Dropout":
+		if e := f.elements(n.Input(0)); e != nil && n.Int("to", int64(graph.Int64)) == int64(graph.Int64) {
+			f.contents[out] = e
+		}
+		set(x)
+	case "Reshape":
+		set(f.reshaped(x, f.elements(n.Input(1)), n.Int("allowzero", 0) == 1))
+	case "Expand":
+		if e := f.elements(n.Input(1)); e != nil && x != nil {
+			set(f.broadcast(x, e))
+		}
+	case "ConstantOfShape":
+		set(f.elements(n.Input(0)))
+	case "Range":
+		set([]dim{f.unknown()})
+		if e := f.elements(n.Input(1)); len(e) == 1 && isNumber(n.Inputs[0], 0) && isNumber(n.Inputs[2], 1) {
+			set(e)
+		}
+	case "Transpose":
+		if perm := n.Ints("perm"); len(perm) == len(x) {
+			y := make([]dim, len(x))
+			for i, p := range perm {
+				y[i] = x[p]
+			}
+			set(y)
+		}
+	case "MatMul":
+		set(f.matMul(x, f.of(n.Input(1))))
+	case "Linear":
+		if w := f.of(n.Input(1)); len(w) == 2 && len(x) > 0 {
+			set(append(slices.Clone(x[:len(x)-1]), w[1-n.Int("transB", 0)]))
+		}
+	case "Gemm":
+		if w := f.of(n.Input(1)); len(w) == 2 && len(x) == 2 {
+			set([]dim{x[n.Int("transA", 0)], w[1-n.Int("transB", 0)]})
+		}
+	case "ReduceMean", "ReduceSum", "ReduceMax":
+		f.reduce(n, x, set)
+	case "Flatten":
+		if len(x) > 0 && n.Int("axis", 1) == int64(len(x)-1) {
+			set([]dim{f.product(x[:len(x)-1]), x[len(x)-1]})
+		} else if x != nil {
+			set([]dim{f.unknown(), f.unknown()})
+		}
+	default:
+		f.elementwise(n, x, set)
+	}
+}
+
+func isNumber(v *graph.Value, want float64) bool {
+	c, ok := number(v)
+	return ok && c == want
+}
+
+// sameShape lists operators whose first output has the shape of the first input.
+var sameShape = map[string]bool{
+	"Softmax": true, "LogSoftmax": true, "LayerNormalization": true, "Gelu": true, "Erf": true, "Tanh": true, "Sqrt": true,
+	"Relu": true, "Sigmoid": true, "Exp": true, "Log": true, "Neg": true, "Abs": true, "Not": true, "Attention": true,
+	"RMSNormalization": true, "BatchNormalization": true, "Elu": true, "LeakyRelu": true, "Swish": true, "Softplus": true,
+	"Clip": true, "Floor": true, "Ceil": true, "Reciprocal": true, "CumSum": true, "Trilu": true, "Sign": true, "Cos": true, "Sin": true,
+}
+
+func (f *inference) elementwise(n *graph.Node, x []dim, set func([]dim)) {
+	switch n.OpType {
+	case "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Where", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Mod":
+		y := x
+		for _, v := range n.Inputs[1:] {
+			other := f.of(v)
+			if y == nil || other == nil {
+				return
+			}
+			y = f.broadcast(y, other)
+		}
+		set(y)
+		f.arithmetic(n)
+	default:
+		if sameShape[n.OpType] {
+			set(x)
+		}
+	}
+}
+
+// arithmetic follows the elements of integer tensors through sums and products.
+func (f *inference) arithmetic(n *graph.Node) {
+	if len(n.Inputs) != 2 {
+		return
+	}
+	a, b := f.elements(n.Inputs[0]), f.elements(n.Inputs[1])
+	if len(a) == 0 || len(b) == 0 || len(a) != len(b) && len(a) != 1 && len(b) != 1 {
+		return
+	}
+	out := make([]dim, max(len(a), len(b)))
+	for i := range out {
+		p, q := a[min(i, len(a)-1)], b[min(i, len(b)-1)]
+		out[i] = f.unknown()
+		switch {
+		case n.OpType == "Mul":
+			out[i] = f.product([]dim{p, q})
+		case p.known() && q.known() && n.OpType == "Add":
+			out[i] = fixed(p.n + q.n)
+		case p.known() && q.known() && n.OpType == "Sub":
+			out[i] = fixed(p.n - q.n)
+		case p.known() && q.known() && n.OpType == "Div" && q.n > 0 && p.n >= 0:
+			out[i] = fixed(p.n / q.n)
+		case q.is(1) && n.OpType == "Div", q.is(0) && (n.OpType == "Add" || n.OpType == "Sub"):
+			out[i] = p
+		}
+	}
+	f.contents[n.Outputs[0]] = out
+}
+
+func (f *inference) broadcast(a, b []dim) []dim {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	out := slices.Clone(a)
+	for i, q := range b {
+		at := len(a) - len(b) + i
+		p := out[at]
+		switch {
+		case p == q || q.is(1):
+		case p.is(1):
+			out[at] = q
+		case p.known(): // not 1: q is the same or 1
+		case q.known():
+			out[at] = q
+		default:
+			out[at] = f.unknown()
+		}
+	}
+	return out
+}
+
+// product multiplies sizes; symbols in order, so that equal products are equal symbols.
+func (f *inference) product(ds []dim) dim {
+	n := int64(1)
+	var syms []string
+	for _, d := range ds {
+		if d.known() {
+			n *= d.n
+		} else {
+			syms = append(syms, strings.Split(d.sym, "*")...)
+		}
+	}
+	if len(syms) == 0 {
+		return fixed(n)
+	}
+	if n != 1 {
+		syms = append(syms, fmt.Sprintf("#%d", n))
+	}
+	if n == 0 {
+		return fixed(0)
+	}
+	slices.Sort(syms)
+	return dim{sym: strings.Join(syms, "*")}
+}
+
+func (f *inference) gather(n *graph.Node, set func([]dim)) {
+	data, ids := f.of(n.Inputs[0]), f.of(n.Inputs[1])
+	axis := int(n.Int("axis", 0))
+	if data != nil && ids != nil {
+		if axis < 0 {
+			axis += len(data)
+		}
+		if axis >= 0 && axis < len(data) {
+			set(append(append(append([]dim{}, data[:axis]...), ids...), data[axis+1:]...))
+		}
+	}
+	e, at := f.elements(n.Inputs[0]), f.elements(n.Inputs[1])
+	if e == nil || at == nil {
+		return
+	}
+	var out []dim
+	for _, i := range at {
+		if i.known() && i.n < 0 {
+			i.n += int64(len(e))
+		}
+		if !i.known() || i.n < 0 || i.n >= int64(len(e)) {
+			return
+		}
+		out = append(out, e[i.n])
+	}
+	f.contents[n.Outputs[0]] = out
+}
+
+func (f *inference) concat(n *graph.Node, set func([]dim)) {
+	var all []dim
+	var shape []dim
+	for i, v := range n.Inputs {
+		s, e := f.of(v), f.elements(v)
+		if s == nil {
+			return
+		}
+		if e == nil || len(s) != 1 {
+			all = nil
+			shape = nil
+			f.concatShapes(n, set)
+			return
+		}
+		if i == 0 {
+			shape = []dim{fixed(0)}
+		}
+		all = append(all, e...)
+		shape[0].n += int64(len(e))
+	}
+	f.contents[n.Outputs[0]] = all
+	set(shape)
+}
+
+func (f *inference) concatShapes(n *graph.Node, set func([]dim)) {
+	first := f.of(n.Inputs[0])
+	axis := int(n.Int("axis", 0))
+	if axis < 0 {
+		axis += len(first)
+	}
+	if axis < 0 || axis >= len(first) {
+		return
+	}
+	out := slices.Clone(first)
+	for _, v := range n.Inputs[1:] {
+		s := f.of(v)
+		if len(s) != len(first) {
+			return
+		}
+		if out[axis].known() && s[axis].known() {
+			out[axis].n += s[axis].n
+		} else {
+			out[axis] = f.unknown()
+		}
+	}
+	set(out)
+}
+
+func (f *inference) slice(n *graph.Node, set func([]dim)) {
+	x := f.of(n.Inputs[0])
+	starts, ends, axes, steps := n.Ints("starts"), n.Ints("ends"), n.Ints("axes"), []int64(nil)
+	if len(n.Inputs) >= 3 {
+		starts, ends, axes = constants(n, 1), constants(n, 2), constants(n, 3)
+		steps = constants(n, 4)
+	}
+	if n.Input(4) != nil && steps == nil || n.Input(3) != nil && axes == nil {
+		starts = nil
+	}
+	if axes == nil {
+		for i := range starts {
+			axes = append(axes, int64(i))
+		}
+	}
+	if x == nil {
+		return
+	}
+	out := slices.Clone(x)
+	if starts == nil || len(starts) != len(ends) {
+		for i := range out { // which axes are cut is not known
+			out[i] = f.unknown()
+		}
+		set(out)
+		return
+	}
+	for i, a := range axes {
+		if a < 0 {
+			a += int64(len(x))
+		}
+		if a < 0 || a >= int64(len(x)) {
+			return
+		}
+		out[a] = f.unknown()
+		if x[a].known() && (steps == nil || steps[i] == 1) {
+			lo, hi := clamp(starts[i], x[a].n), clamp(ends[i], x[a].n)
+			out[a] = fixed(max(hi-lo, 0))
+			if e := f.elements(n.Inputs[0]); len(x) == 1 && int64(len(e)) == x[a].n {
+				f.contents[n.Outputs[0]] = e[lo:max(lo, hi)]
+			}
+		} else if starts[i] == 0 && ends[i] > 1<<31 && (steps == nil || steps[i] == 1) {
+			out[a] = x[a]
+		}
+	}
+	set(out)
+}
+
+func clamp(i, n int64) int64 {
+	if i < 0 {
+		i += n
+	}
+	return min(max(i, 0), n)
+}
+
+func constants(n *graph.Node, i int) []int64 {
+	v, _ := integers(n.Input(i))
+	return v
+}
+
+func (f *inference) unsqueeze(n *graph.Node, set func([]dim)) {
+	if e := f.elements(n.Inputs[0]); e != nil && len(e) == 1 {
+		f.contents[n.Outputs[0]] = e
+	} else if e != nil && n.OpType == "Squeeze" {
+		f.contents[n.Outputs[0]] = e
+	}
+	x := f.of(n.Inputs[0])
+	axes, ok := axesOf(n)
+	if x == nil || !ok {
+		return
+	}
+	rank := len(x)
+	if n.OpType == "Unsqueeze" {
+		rank += len(axes)
+	}
+	at := map[int64]bool{}
+	for _, a := range axes {
+		if a < 0 {
+			a += int64(rank)
+		}
+		at[a] = true
+	}
+	out := []dim{}
+	if n.OpType == "Squeeze" {
+		for i, d := range x {
+			if !at[int64(i)] {
+				out = append(out, d)
+			}
+		}
+		set(out)
+		return
+	}
+	for i := range rank {
+		switch {
+		case at[int64(i)]:
+			out = append(out, fixed(1))
+		case len(x) == 0:
+			return
+		default:
+			out, x = append(out, x[0]), x[1:]
+		}
+	}
+	set(out)
+}
+
+// reshaped is the shape that a Reshape to target gives; −1 is resolved where the sizes cancel.
+func (f *inference) reshaped(x, target []dim, allowZero bool) []dim {
+	if target == nil {
+		return nil
+	}
+	out := slices.Clone(target)
+	rest := -1
+	for i, d := range target {
+		switch {
+		case d.is(-1):
+			rest = i
+		case d.is(0) && !allowZero:
+			if i >= len(x) {
+				return nil
+			}
+			out[i] = x[i]
+		}
+	}
+	if rest >= 0 {
+		others := append(slices.Clone(out[:rest]), out[rest+1:]...)
+		out[rest] = f.quotient(x, others)
+	}
+	return out
+}
+
+// quotient divides the product of a by the product of b, as far as that can be known.
+func (f *inference) quotient(a, b []dim) dim {
+	if a == nil {
+		return f.unknown()
+	}
+	split := func(d dim) (int64, []string) {
+		n, syms := int64(1), []string{}
+		if d.known() {
+			return d.n, nil
+		}
+		for _, s := range strings.Split(d.sym, "*") {
+			if strings.HasPrefix(s, "#") {
+				fmt.Sscan(s[1:], &n)
+			} else {
+				syms = append(syms, s)
+			}
+		}
+		return n, syms
+	}
+	n, top := split(f.product(a))
+	d, bottom := split(f.product(b))
+	for _, s := range bottom {
+		i := slices.Index(top, s)
+		if i < 0 {
+			return f.unknown()
+		}
+		top = slices.Delete(top, i, i+1)
+	}
+	if d == 0 || n%d != 0 {
+		return f.unknown()
+	}
+	ds := []dim{fixed(n / d)}
+	for _, s := range top {
+		ds = append(ds, dim{sym: s})
+	}
+	return f.product(ds)
+}
+
+func (f *inference) matMul(a, b []dim) []dim {
+	if len(a) < 2 || len(b) < 2 {
+		return nil
+	}
+	lead := f.broadcast(a[:len(a)-2], b[:len(b)-2])
+	return append(lead, a[len(a)-2], b[len(b)-1])
+}
+
+func (f *inference) reduce(n *graph.Node, x []dim, set func([]dim)) {
+	axes, ok := axesOf(n)
+	if x == nil || !ok {
+		return
+	}
+	at := map[int]bool{}
+	for _, a := range axes {
+		if a < 0 {
+			a += int64(len(x))
+		}
+		at[int(a)] = true
+	}
+	out := []dim{}
+	for i, d := range x {
+		switch {
+		case !at[i]:
+			out = append(out, d)
+		case n.Int("keepdims", 1) == 1:
+			out = append(out, fixed(1))
+		}
+	}
+	set(out)
+}
