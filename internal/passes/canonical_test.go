@@ -23,10 +23,10 @@ func count(g *graph.Graph) map[string]int {
 func TestCanonicalALBERT(t *testing.T) {
 	want := map[string]int{
 		"Attention": 12, "LayerNormalization": 25, "Gelu": 12,
-		"Linear":  1 + 12*6 + 1, // embedding projection, q k v out and two of the feed-forward layer, pooler
-		"Add":     2 + 24,       // embeddings, residuals
-		"Gather":  3 + 1 + 1,    // embeddings, length of the sequence, first token
-		"Tanh":    1,
+		"Linear":    1 + 12*6 + 1, // embedding projection, q k v out and two of the feed-forward layer, pooler
+		"Add":       2 + 24,       // embeddings, residuals
+		"Gather":    3 + 1 + 1,    // embeddings, length of the sequence, first token
+		"Tanh":      1,
 		"Unsqueeze": 3, "Cast": 2, "Sub": 1, "Mul": 1, // attention mask, position ids
 		"Shape": 1, "Range": 1,
 	}
