@@ -147,7 +147,7 @@ func (k *unview) InferShape(in ...G.DimSizer) (tensor.Shape, error) {
 		return nil, err
 	}
 	if k.offset+count(s[0]) > count(k.shape) {
-		return nil, fmt.Errorf("Unview: %v at %d does not fit into %v", s[0], k.offset, k.shape)
+		return nil, fmt.Errorf("unview: %v at %d does not fit into %v", s[0], k.offset, k.shape)
 	}
 	return k.shape.Clone(), nil
 }
