@@ -18,11 +18,12 @@ import (
 // Record is run.json: what the run was asked for, what it met, and what came
 // of it.
 type Record struct {
-	Version  string   `json:"ftk"`
-	Settings Settings `json:"settings"`
-	Identity identity `json:"identity"`
-	Labels   []string `json:"labels"`
-	Result   *Result  `json:"result,omitempty"`
+	Version  string          `json:"ftk"`
+	Settings Settings        `json:"settings"`
+	Identity identity        `json:"identity"`
+	Labels   []string        `json:"labels"`
+	Columns  dataset.Columns `json:"columns"` // as read, guesses included
+	Result   *Result         `json:"result,omitempty"`
 }
 
 // identity tells whether a run meets again what it was begun with.
@@ -87,7 +88,7 @@ func (t *trainer) begin() error {
 }
 
 func (t *trainer) saveRecord(r *Result) error {
-	return t.run.SaveRecord(Record{Version: version.String(), Settings: t.Settings, Identity: t.identity, Labels: t.train.Classes.Names, Result: r})
+	return t.run.SaveRecord(Record{Version: version.String(), Settings: t.Settings, Identity: t.identity, Labels: t.train.Classes.Names, Columns: t.train.Columns, Result: r})
 }
 
 // position is the part of a checkpoint that is not tensors.

@@ -81,12 +81,12 @@ type featureFile struct {
 
 // openFeatureFile opens and checks a file: an error (of whatever kind) means
 // that it must be made anew.
-func openFeatureFile(path, key string, examples int, length func(int) int) (f *featureFile, err error) {
+func openFeatureFile(path, key string, examples int, length func(int) int) (_ *featureFile, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	f = &featureFile{path: path, file: file}
+	f := &featureFile{path: path, file: file}
 	defer func() {
 		if err != nil {
 			f.close()

@@ -59,7 +59,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		if !isFinite(float64(loss)) {
 			return t.diverged(p, "loss", float64(loss))
 		}
-		t.losses.add(float64(loss), len(b.examples))
+		t.pending.add(float64(loss), len(b.examples))
 		t.opt.accumulate(groups.weight(at))
 		at++
 		if !groups.complete(at) {
@@ -73,6 +73,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		}
 		t.opt.step(norm) // clip, update
 		t.batch = at
+		t.losses.merge(&t.pending)
 		t.clock.stop(len(b.examples))
 		t.report(float64(loss), rate, norm, len(batches))
 	}

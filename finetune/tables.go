@@ -28,8 +28,9 @@ type table struct {
 
 const replaySteps = 128
 
-// tableRows is the number of rows from which a table is worth treating so.
-const tableRows = 512
+// tableRows is the number of rows from which a table is worth treating so. It
+// is a variable for tests with small models.
+var tableRows int64 = 512
 
 func newTable(p *parameter, at int) *table {
 	return &table{param: p, at: at, width: int(p.shape[1]), last: make([]int32, p.shape[0])}

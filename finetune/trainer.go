@@ -30,6 +30,7 @@ type trainer struct {
 	// checkpoint holds.
 	epoch, batch int // from 0; batches of the epoch that have been trained on
 	losses       meanLoss
+	pending      meanLoss // of the step under way; not saved
 	history      []Evaluation
 	best         *Evaluation
 	bestValues   []float32 // of the weights, when there is no workspace
@@ -41,7 +42,7 @@ type trainer struct {
 
 // prepare reads the data, builds the network, finds or computes the frozen
 // part's features, and takes up a checkpoint.
-func prepare(ctx context.Context, c *Config) (t *trainer, err error) {
+func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func prepare(ctx context.Context, c *Config) (t *trainer, err error) {
 	}
 	parallel.SetThreads(c.Threads)
 	blas.Init()
-	t = &trainer{Config: c, began: time.Now(), run: c.Resume}
+	t := &trainer{Config: c, began: time.Now(), run: c.Resume}
 	defer func() {
 		if err != nil {
 			t.close()
@@ -278,6 +279,12 @@ type meanLoss struct {
 func (m *meanLoss) add(mean float64, examples int) {
 	m.Sum += mean * float64(examples)
 	m.Examples += examples
+}
+
+// merge moves what another has into m.
+func (m *meanLoss) merge(other *meanLoss) {
+	m.Sum, m.Examples = m.Sum+other.Sum, m.Examples+other.Examples
+	*other = meanLoss{}
 }
 
 func (m *meanLoss) mean() float64 { return m.Sum / float64(max(1, m.Examples)) }

@@ -18,7 +18,8 @@ type Columns struct {
 // the header; a Pair only together with Text (sentence1 and sentence2 …).
 type Options struct {
 	Columns
-	Unlabelled bool // no label column is wanted (prediction)
+	Prefer     Columns // taken where nothing is named and the header has them
+	Unlabelled bool    // no label column is wanted (prediction)
 }
 
 // Names, compared without regard to case, by which columns are guessed.
@@ -32,6 +33,12 @@ var (
 // that are not given, where only one guess is possible.
 func (o Options) resolve(path string, header []string) (Columns, error) {
 	c := o.Columns
+	if c.Text == "" && c.Pair == "" && indexOf(header, o.Prefer.Text) >= 0 && (o.Prefer.Pair == "" || indexOf(header, o.Prefer.Pair) >= 0) {
+		c.Text, c.Pair = o.Prefer.Text, o.Prefer.Pair
+	}
+	if c.Label == "" && !o.Unlabelled && indexOf(header, o.Prefer.Label) >= 0 {
+		c.Label = o.Prefer.Label
+	}
 	if o.Unlabelled {
 		c.Label = ""
 	}

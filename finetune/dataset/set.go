@@ -29,6 +29,24 @@ type Set struct {
 	types   []uint8 // token type of each id; nil when all are 0
 }
 
+// FromTexts tokenises texts that are in memory; the set has no labels.
+func FromTexts(texts []string, encode Encode) (*Set, error) {
+	b := newSetBuilder("", Columns{}, nil)
+	for i, text := range texts {
+		e, err := encode(text, "")
+		if err == nil && len(e.IDs) == 0 {
+			err = errNoTokens
+		}
+		if err != nil {
+			return nil, fmt.Errorf("text %d: %w", i+1, err)
+		}
+		b.appendIDs(e)
+	}
+	return &b.Set, nil
+}
+
+var errNoTokens = errors.New("the tokenizer gives no token at all, not even a special one")
+
 // Classes are the label names in the order of their class numbers: integers
 // by value, anything else sorted as strings.
 type Classes struct {
@@ -159,7 +177,7 @@ func (c *chunk) encode(encode Encode, path string) {
 	for i, rec := range c.records {
 		e, err := encode(rec.Text, rec.Pair)
 		if err == nil && len(e.IDs) == 0 {
-			err = errors.New("the tokenizer gives no token at all, not even a special one")
+			err = errNoTokens
 		}
 		if err != nil {
 			c.err = fmt.Errorf("%s:%d: %w", path, rec.Line, err)

@@ -1,0 +1,245 @@
+package finetune
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/testenv"
+)
+
+// logitsOf runs the task's evaluation examples through a fresh network.
+func logitsOf(t *testing.T, c Config, freeze string) [][]float32 {
+	t.Helper()
+	c.Freeze = freeze
+	set, err := dataset.Load(c.Eval, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNetwork(c.Model, &c.Settings, set.Classes.Names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+	f, err := newFrozen(n, 2, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	if wantFrozen := freeze != "none"; (f != nil) != wantFrozen {
+		t.Fatalf("freeze %s: frozen part %v", freeze, f)
+	}
+	fd, err := newFeeder(context.Background(), n, set, f, &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fd.close()
+	if f != nil && (fd.features.file == nil) != (c.CacheLimit == 0) {
+		t.Fatalf("freeze %s: features are not where they should be", freeze)
+	}
+	all := make([][]float32, set.Len())
+	err = fd.forward(context.Background(), set.All(), 16, 64, func(b *batch, logits []float32) error {
+		for r, e := range b.examples {
+			all[e] = append([]float32(nil), logits[3*r:3*r+3]...)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func needsRuntime(t *testing.T) {
+	t.Helper()
+	testenv.ORT(t)
+	if err := ort.Init(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The head sees the same whatever is frozen: native and onnxruntime's parts,
+// from the cache or computed for each batch, padded or not.
+func TestFreezeModesGiveTheSameLogits(t *testing.T) {
+	needsRuntime(t)
+	for _, pooling := range []string{"mean", "cls", "pooler"} {
+		c := tinyConfig(t)
+		c.Pooling = pooling
+		c.Workspace = tinyWorkspace(t)
+		want := logitsOf(t, c, "none")
+		for _, freeze := range []string{"embeddings", "1", "backbone"} {
+			for _, limit := range []int64{0, 1 << 30, 1 << 30} { // computed, stored, found
+				c.CacheLimit = limit
+				got := logitsOf(t, c, freeze)
+				for i := range want {
+					if err := closeTo(got[i], want[i], 1e-5); err != nil {
+						t.Fatalf("%s, freeze %s, cache %d, example %d: %v", pooling, freeze, limit, i, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestFrozenInitializersStay(t *testing.T) {
+	needsRuntime(t)
+	for freeze, wantChanged := range map[string]string{"backbone": "", "1": "encoder.layer.1.", "embeddings": "encoder.layer."} {
+		c := tinyConfig(t)
+		c.Epochs, c.Freeze = 1, freeze
+		before := trained(t, c.Model)
+		r := run(t, c)
+		after := trained(t, r.Model)
+		changed := 0
+		for name, raw := range before {
+			if string(after[name]) != string(raw) {
+				changed++
+				if wantChanged == "" || !strings.HasPrefix(name, wantChanged) {
+					t.Errorf("freeze %s changes %s", freeze, name)
+				}
+			}
+		}
+		if (changed > 0) != (wantChanged != "") {
+			t.Errorf("freeze %s: %d initializers changed", freeze, changed)
+		}
+	}
+}
+
+// Training on stored features is training on features computed anew.
+func TestStoredFeaturesTrainTheSame(t *testing.T) {
+	needsRuntime(t)
+	for _, freeze := range []string{"backbone", "1"} {
+		c := tinyConfig(t)
+		c.Freeze, c.CacheLimit = freeze, 0
+		c.Workspace = tinyWorkspace(t)
+		computed := run(t, c)
+		c.CacheLimit = 1 << 30
+		var seen []Features
+		c.Progress = func(e Event) {
+			if f, ok := e.(Features); ok {
+				seen = append(seen, f)
+			}
+		}
+		stored := run(t, c)
+		found := run(t, c)
+		sameBytes(t, trained(t, found.Model), trained(t, stored.Model))
+		if math.Abs(stored.Eval.Loss-computed.Eval.Loss) > 1e-3 {
+			t.Errorf("freeze %s: loss %v on stored features, %v on computed", freeze, stored.Eval.Loss, computed.Eval.Loss)
+		}
+		if len(seen) != 4 || seen[0].Reused || !seen[2].Reused || !seen[3].Reused || !seen[0].Cached || seen[0].Bytes != seen[2].Bytes {
+			t.Errorf("freeze %s: %+v", freeze, seen)
+		}
+		for _, f := range seen {
+			if st, err := os.Stat(f.Path); err != nil || st.Size() < f.Bytes || st.Size() > f.Bytes+1<<13 {
+				t.Errorf("%d bytes announced, file %v, %v", f.Bytes, st, err)
+			}
+		}
+		// Only the head trains: one pooled vector (128 bytes) per example.
+		if freeze == "backbone" && seen[0].Bytes != 300*4*32 {
+			t.Errorf("features of the head take %d bytes", seen[0].Bytes)
+		}
+	}
+}
+
+// A damaged file is noticed and made anew; the run ends as ever.
+func TestDamagedFeatures(t *testing.T) {
+	needsRuntime(t)
+	c := tinyConfig(t)
+	c.Freeze, c.Epochs = "1", 1
+	c.Workspace = tinyWorkspace(t)
+	want := run(t, c)
+	files, _ := filepath.Glob(filepath.Join(c.Workspace.CacheDir(), "*.features"))
+	if len(files) != 2 {
+		t.Fatalf("cache has %v", files)
+	}
+	for name, damage := range map[string]func(data []byte) []byte{
+		"header":    func(d []byte) []byte { d[20] ^= 1; return d },
+		"magic":     func(d []byte) []byte { d[0] ^= 1; return d },
+		"truncated": func(d []byte) []byte { return d[:len(d)-100] },
+		"empty":     func(d []byte) []byte { return nil },
+		"data":      func(d []byte) []byte { d[len(d)-2000] ^= 1; return d },
+	} {
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(f, damage(data), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		warned := 0
+		c.Progress = func(e Event) {
+			if _, ok := e.(Warning); ok {
+				warned++
+			}
+		}
+		got := run(t, c)
+		if warned != 2 {
+			t.Errorf("%s: %d warnings", name, warned)
+		}
+		if math.Abs(got.Eval.Loss-want.Eval.Loss) > 1e-4 {
+			t.Errorf("%s: loss %v, want %v", name, got.Eval.Loss, want.Eval.Loss)
+		}
+		run(t, c) // makes what is missing
+	}
+}
+
+// What the trained graph gives is what onnxruntime gives on the model.
+func TestSamplesMatchRuntime(t *testing.T) {
+	needsRuntime(t)
+	for _, freeze := range []string{"none", "backbone"} {
+		c := tinyConfig(t)
+		c.Freeze, c.Workspace = freeze, tinyWorkspace(t)
+		r := run(t, c)
+		latest, err := c.Workspace.LatestRun()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := Load(c.Model, c.Tokenizer, latest, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := tr.Evaluate(context.Background(), c.Eval, dataset.Columns{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(m.Loss-r.Eval.Loss) > 1e-5 || m.Accuracy != r.Eval.Accuracy {
+			t.Errorf("freeze %s: evaluation %+v, of the run %+v", freeze, m, r.Eval)
+		}
+		samples, err := tr.Samples(context.Background(), []string{"the apple", "", "near the old iron with some zinc", "words unheard of"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := 0
+		model, err := exporter.Marshal(tr.Model())
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, err := ort.NewSession(model, ort.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range samples {
+			out, err := session.Run(context.Background(), s.Inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			logits := out[tr.Head().Logits.Name]
+			if err := closeTo(logits.F32, s.Logits, 1e-5); err != nil {
+				t.Errorf("freeze %s: %v", freeze, err)
+			}
+			rows += int(logits.Shape[0])
+		}
+		if rows != 4 {
+			t.Errorf("%d samples", rows)
+		}
+		session.Close()
+		tr.Close()
+	}
+}

@@ -1,0 +1,343 @@
+package finetune
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/safetensors"
+)
+
+// withTables makes the tiny model's word embeddings count as a large table.
+func withTables(t *testing.T) {
+	old := tableRows
+	tableRows = 64
+	t.Cleanup(func() { tableRows = old })
+}
+
+func TestLearns(t *testing.T) {
+	withTables(t)
+	for _, loss := range []string{LossCrossEntropy, LossHinge} {
+		t.Run(loss, func(t *testing.T) {
+			c := tinyConfig(t)
+			c.Train, c.Loss, c.Epochs = writeTask(t, 900, 1), loss, 5
+			steps := 0
+			c.Progress = func(e Event) {
+				switch e := e.(type) {
+				case Evaluated:
+					t.Logf("%+v", e)
+				case Step:
+					steps++
+					if e.Step != steps || e.Steps != 5*57 {
+						t.Errorf("step %d of %d, want %d of 285", e.Step, e.Steps, steps)
+					}
+				}
+			}
+			r := run(t, c)
+			if r.Eval.Accuracy < 0.95 {
+				t.Errorf("accuracy %v after %d steps", r.Eval.Accuracy, r.Train.Steps)
+			}
+			best := r.Evaluations[r.BestEpoch-1]
+			for _, e := range r.Evaluations {
+				if e.Accuracy > best.Accuracy {
+					t.Errorf("epoch %d is better than the best, %d", e.Epoch, r.BestEpoch)
+				}
+			}
+		})
+	}
+}
+
+// trained returns all float initializers of a model as bytes, by name.
+func trained(t *testing.T, m *graph.Model) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	for _, v := range m.Graph.Initializers {
+		raw, err := v.Init.Raw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[v.Name] = raw
+	}
+	return all
+}
+
+func sameBytes(t *testing.T, got, want map[string][]byte) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d initializers, want %d", len(got), len(want))
+	}
+	for name, w := range want {
+		if !bytes.Equal(got[name], w) {
+			t.Errorf("initializer %q differs", name)
+		}
+	}
+}
+
+func TestReproducible(t *testing.T) {
+	withTables(t)
+	c := tinyConfig(t)
+	want := trained(t, run(t, c).Model)
+	sameBytes(t, trained(t, run(t, c).Model), want)
+	c.Seed++
+	if bytes.Equal(trained(t, run(t, c).Model)["classifier.weight"], want["classifier.weight"]) {
+		t.Error("another seed gives the same weights")
+	}
+}
+
+func TestResumeIsBitEqual(t *testing.T) {
+	withTables(t)
+	c := tinyConfig(t)
+	c.Epochs, c.GradAccum = 3, 2
+	want := run(t, c)
+	wantBytes := trained(t, want.Model)
+	for _, stopAt := range []int{1, 7, 10, 23, 30} { // 10 steps an epoch
+		c.Workspace = tinyWorkspace(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		interrupted := c
+		interrupted.Progress = func(e Event) {
+			if s, ok := e.(Step); ok && s.Step == stopAt {
+				cancel()
+			}
+		}
+		r, err := Run(ctx, interrupted)
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("stopped at %d: %v", stopAt, err)
+		}
+		if (r == nil) != (stopAt <= 10) {
+			t.Errorf("stopped at %d: result %v", stopAt, r)
+		}
+		resumed := c
+		resumed.Progress = func(e Event) {
+			if e, ok := e.(Resumed); ok && e.Step != stopAt {
+				t.Errorf("resumed at step %d, stopped at %d", e.Step, stopAt)
+			}
+		}
+		if resumed.Resume, err = c.Workspace.LatestCheckpoint(); err != nil {
+			t.Fatal(err)
+		}
+		got := run(t, resumed)
+		sameBytes(t, trained(t, got.Model), wantBytes)
+		if got.Eval != want.Eval || got.BestEpoch != want.BestEpoch || len(got.Evaluations) != 3 || got.Evaluations[0] != want.Evaluations[0] {
+			t.Errorf("stopped at %d: result %+v, want %+v", stopAt, got, want)
+		}
+		if _, err := c.Workspace.LatestCheckpoint(); err == nil {
+			t.Error("a complete run can be resumed")
+		}
+	}
+}
+
+func TestResumeRefuses(t *testing.T) {
+	c := tinyConfig(t)
+	c.Workspace = tinyWorkspace(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	c.Progress = func(e Event) {
+		if _, ok := e.(Step); ok {
+			cancel()
+		}
+	}
+	if _, err := Run(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	c.Progress = nil
+	var err error
+	if c.Resume, err = c.Workspace.LatestCheckpoint(); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(*Config){
+		"batch_size": func(c *Config) { c.BatchSize = 8 },
+		"train":      func(c *Config) { c.Train = writeTask(t, 300, 9) },
+		"model":      func(c *Config) { m, _ := tinyModel(2); c.Model = m },
+		"threads":    func(c *Config) { c.Threads = 1 },
+	} {
+		other := c
+		change(&other)
+		if what == "train" { // the same path with other content
+			if err := os.Rename(other.Train, c.Train); err != nil {
+				t.Fatal(err)
+			}
+			other.Train = c.Train
+		}
+		if _, err := Run(context.Background(), other); err == nil || !strings.Contains(err.Error(), "cannot be resumed: "+what+" is") {
+			t.Errorf("%s: error %v", what, err)
+		}
+		if what == "train" {
+			if err := os.Rename(writeTask(t, 300, 1), c.Train); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := Run(context.Background(), c); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
+}
+
+func TestFrozenStaysByteIdentical(t *testing.T) {
+	c := tinyConfig(t)
+	c.Epochs = 1
+	before := trained(t, c.Model)
+	after := trained(t, run(t, c).Model)
+	changed := 0
+	for name, raw := range before {
+		if !bytes.Equal(after[name], raw) {
+			changed++
+		}
+	}
+	if changed < 10 {
+		t.Errorf("freeze none: %d initializers changed", changed)
+	}
+	sameBytes(t, trained(t, c.Model), before) // the caller's model is untouched
+}
+
+func TestDiverges(t *testing.T) {
+	poisoned := func(name string) *graph.Model {
+		m := tinyBERT(t)
+		v := m.Graph.Value(name)
+		x, err := v.Init.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x = append([]float32(nil), x...)
+		x[3] = float32(math.NaN())
+		v.Init.SetFloat32s(x)
+		return m
+	}
+	for _, c := range []struct {
+		name string
+		set  func(*Config)
+		node string // part of the first node's name
+		step int    // 0: any
+	}{
+		{"NaN in a weight", func(c *Config) { c.Model = poisoned("encoder.layer.1.output.dense.bias") }, "encoder.layer.1.output.dense.bias", 1},
+		{"learning rate", func(c *Config) { c.LearningRate, c.HeadLearningRate, c.Warmup, c.GradClip = 1e30, 1e30, 0, 0 }, "", 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config := tinyConfig(t)
+			c.set(&config)
+			_, err := Run(context.Background(), config)
+			var d *DivergedError
+			if !errors.As(err, &d) {
+				t.Fatalf("error %v", err)
+			}
+			t.Log(err)
+			if d.First == nil || !strings.Contains(d.First.Node, c.node) || d.Step != c.step {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestWorkspaceFiles(t *testing.T) {
+	c := tinyConfig(t)
+	c.Eval, c.EvalSplit = "", 0.2
+	c.Workspace = tinyWorkspace(t)
+	r := run(t, c)
+	if r.Run != "0001" {
+		t.Errorf("run %q", r.Run)
+	}
+	latest, err := c.Workspace.LatestRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, _ := os.ReadDir(latest.Dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if got := strings.Join(names, " "); got != "best.safetensors metrics.jsonl run.json" {
+		t.Errorf("the run has %s", got)
+	}
+	lines, _ := os.ReadFile(filepath.Join(latest.Dir, "metrics.jsonl"))
+	if n := bytes.Count(lines, []byte("\n")); n != c.Epochs || !bytes.Contains(lines, []byte(`"f1_macro":`)) {
+		t.Errorf("metrics.jsonl: %s", lines)
+	}
+	f, err := latest.OpenBest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	best := r.Model.Graph.Value("classifier.weight")
+	var saved safetensors.Tensor
+	if saved, err = f.Read("classifier.weight"); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := best.Init.Float32s()
+	if err := closeTo(saved.Data, want, 0); err != nil {
+		t.Error(err)
+	}
+
+	again, err := Load(c.Model, c.Tokenizer, latest, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	sameBytes(t, trained(t, again.Model()), trained(t, r.Model))
+	m, err := again.Evaluate(context.Background(), writeTask(t, 90, 2), dataset.Columns{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Accuracy <= 0 || m.Loss <= 0 {
+		t.Errorf("evaluation %+v", m)
+	}
+	other, err := tinyModel(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(other, c.Tokenizer, latest, 2); err == nil || !strings.Contains(err.Error(), "another model") {
+		t.Errorf("another backbone: %v", err)
+	}
+}
+
+func TestRunErrors(t *testing.T) {
+	write := func(content string) string {
+		path := filepath.Join(t.TempDir(), "x.csv")
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, c := range []struct {
+		name string
+		set  func(*Config)
+		want string
+	}{
+		{"label only in eval", func(c *Config) { c.Eval = write("text,label\nthe apple,fruit\na,stone\n") }, `x.csv:3: label "stone" does not occur in the training data`},
+		{"one class", func(c *Config) { c.Train = write("text,label\nthe,fruit\na,fruit\n") }, "at least two labels"},
+		{"class of one", func(c *Config) {
+			c.Train, c.Eval, c.EvalSplit = write("text,label\na,x\nb,x\nc,y\n"), "", 0.5
+		}, `label "y" has one example`},
+		{"header only", func(c *Config) { c.Train = write("text,label\n") }, "no records"},
+		{"too long", func(c *Config) { c.MaxLength = 1000 }, "positions for 64 tokens"},
+		{"no eval", func(c *Config) { c.Eval = "" }, "--eval-split"},
+		{"freeze", func(c *Config) { c.Freeze = "7" }, "2 layers"},
+		{"schedule", func(c *Config) { c.Schedule = "step" }, "unknown schedule"},
+		{"loss", func(c *Config) { c.Loss = "mse" }, "unknown loss"},
+		{"head", func(c *Config) { c.Head = "qa" }, "classify"},
+		{"tokenizer does not fit", func(c *Config) {
+			m, err := tinyModelOf(20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Model = m
+		}, "the tokenizer does not fit the model"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config := tinyConfig(t)
+			config.Workspace = tinyWorkspace(t)
+			c.set(&config)
+			_, err := Run(context.Background(), config)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			if runs, _ := config.Workspace.Runs(); len(runs) > 0 {
+				t.Error("a run's directory is left behind")
+			}
+		})
+	}
+}

@@ -1,0 +1,143 @@
+package finetune
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/finetune/metrics"
+	"github.com/ftk-go/ftk/finetune/workspace"
+	"github.com/ftk-go/ftk/heads"
+	"github.com/ftk-go/ftk/internal/blas"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/parallel"
+	"github.com/ftk-go/ftk/tokenize"
+)
+
+// Trained is the model of a run with the weights of its best epoch, ready to
+// be evaluated or exported.
+type Trained struct {
+	Record  Record
+	config  Config
+	network *network
+	frozen  *frozen
+}
+
+// Load puts a run's trained tensors into its backbone, which must be the one
+// it was trained from.
+func Load(backbone *graph.Model, tok *tokenize.Tokenizer, r *workspace.Run, threads int) (t *Trained, err error) {
+	t = &Trained{}
+	if err := r.LoadRecord(&t.Record); err != nil {
+		return nil, err
+	}
+	hash, err := hashModel(backbone)
+	if err != nil {
+		return nil, err
+	}
+	if hash != t.Record.Identity.Model {
+		return nil, fmt.Errorf("run %s was trained from another model than the one imported now", r.ID)
+	}
+	if tok.Hash() != t.Record.Identity.Tokenizer {
+		return nil, fmt.Errorf("run %s was trained with another tokenizer than the one imported now", r.ID)
+	}
+	t.config = Config{Model: backbone, Tokenizer: tok, Settings: t.Record.Settings}
+	t.config.Threads, t.config.CacheLimit = threads, 0
+	parallel.SetThreads(threads)
+	blas.Init()
+	if t.network, err = newNetwork(backbone, &t.config.Settings, t.Record.Labels); err != nil {
+		return nil, err
+	}
+	if t.frozen, err = newFrozen(t.network, threads, hash); err != nil {
+		return nil, err
+	}
+	f, err := r.OpenBest()
+	if err != nil {
+		return nil, fmt.Errorf("run %s has no trained tensors: %w", r.ID, err)
+	}
+	defer f.Close()
+	if err := t.network.weights.load(f); err != nil {
+		return nil, fmt.Errorf("run %s: %w", r.ID, err)
+	}
+	return t, nil
+}
+
+// Model returns backbone and head with the trained tensors. All other tensors
+// are the backbone's own.
+func (t *Trained) Model() *graph.Model { return t.network.export() }
+
+// Head returns the head of Model.
+func (t *Trained) Head() *heads.Head { return t.network.head }
+
+// MaxLength is the most tokens of an example, special ones included.
+func (t *Trained) MaxLength() int { return t.config.MaxLength }
+
+// Evaluate computes the metrics on a file of labelled data. Columns left empty
+// are those that were trained on where the file has them, else guessed.
+func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Columns) (metrics.Classification, error) {
+	var m metrics.Classification
+	classes := dataset.NewClasses(t.Record.Labels)
+	o := dataset.LoadOptions{
+		Options: dataset.Options{Columns: columns, Prefer: t.Record.Columns},
+		Encode:  encoder(t.config.Tokenizer, t.config.MaxLength), Workers: t.config.Threads, Classes: &classes,
+	}
+	set, err := dataset.Load(path, o)
+	if err != nil {
+		return m, err
+	}
+	fd, err := t.feeder(ctx, set)
+	if err != nil {
+		return m, err
+	}
+	defer fd.close()
+	return fd.evaluate(ctx, set.All(), t.config.BatchSize, t.config.MaxLength)
+}
+
+// Samples runs texts through the trained graph and returns the batches, inputs
+// of the whole model with their logits, for exporter's check.
+func (t *Trained) Samples(ctx context.Context, texts []string) ([]exporter.Sample, error) {
+	set, err := dataset.FromTexts(texts, encoder(t.config.Tokenizer, t.config.MaxLength))
+	if err != nil {
+		return nil, err
+	}
+	fd, err := t.feeder(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	defer fd.close()
+	fd.inputs = nil // those of the whole model, whatever the trainable part needs
+	for _, v := range t.network.model.Graph.Inputs {
+		if v.Init == nil {
+			if err := t.network.canFeed(v); err != nil {
+				return nil, err
+			}
+			fd.inputs = append(fd.inputs, v)
+		}
+	}
+	var samples []exporter.Sample
+	err = fd.forward(ctx, set.All(), t.config.BatchSize, t.config.MaxLength, func(b *batch, logits []float32) error {
+		s := exporter.Sample{Inputs: map[string]ort.Array{}, Logits: slices.Clone(logits)}
+		for _, v := range fd.inputs {
+			a := b.inputs[v.Name]
+			s.Inputs[v.Name] = ort.Array{Shape: slices.Clone(a.Shape), I64: slices.Clone(a.I64), I32: slices.Clone(a.I32), F32: slices.Clone(a.F32)}
+		}
+		samples = append(samples, s)
+		return nil
+	})
+	return samples, err
+}
+
+func (t *Trained) feeder(ctx context.Context, set *dataset.Set) (*feeder, error) {
+	if err := checkSet(set, t.network.info); err != nil {
+		return nil, err
+	}
+	return newFeeder(ctx, t.network, set, t.frozen, &t.config)
+}
+
+// Close releases what onnxruntime and the machines hold.
+func (t *Trained) Close() {
+	t.frozen.close()
+	t.network.close()
+}
