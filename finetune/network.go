@@ -5,6 +5,7 @@ import (
 
 	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/passes"
 	"github.com/ftk-go/ftk/models"
 )
 
@@ -56,7 +57,10 @@ func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, 
 	if n.parts, err = models.Split(n.model, trainable, []*graph.Value{n.head.Logits}); err != nil {
 		return nil, err
 	}
-	n.suffix, n.opset = n.parts.Suffix.Graph, n.parts.Suffix.Opset("")
+	if n.suffix, err = passes.Canonical(n.parts.Suffix, n.dropoutAt); err != nil {
+		return nil, err
+	}
+	n.opset = n.parts.Suffix.Opset("")
 	if err := n.layOut(); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/lower"
+	"github.com/ftk-go/ftk/internal/passes"
 	"github.com/ftk-go/ftk/internal/vm"
 )
 
@@ -36,6 +37,10 @@ func Operators(m *graph.Model) (trainable, frozenOnly []string) {
 // Forward computes a model's outputs natively, by name, from inputs, by name.
 // Operators that are not native are a *graph.UnsupportedError.
 func Forward(ctx context.Context, m *graph.Model, inputs map[string]*graph.Tensor) (map[string]*graph.Tensor, error) {
+	canonical, err := passes.Canonical(m)
+	if err != nil {
+		return nil, err
+	}
 	o := lower.Options{Opset: m.Opset(""), Inputs: map[string]lower.Shape{}}
 	for name, t := range inputs {
 		s := lower.Shape{DType: t.DType}
@@ -44,7 +49,7 @@ func Forward(ctx context.Context, m *graph.Model, inputs map[string]*graph.Tenso
 		}
 		o.Inputs[name] = s
 	}
-	lowered, err := lower.Lower(m.Graph, o)
+	lowered, err := lower.Lower(canonical, o)
 	if err != nil {
 		return nil, err
 	}

@@ -49,8 +49,6 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newImportCommand(),
 		newFinetuneCommand(),
-		newEvalCommand(),
-		newExportCommand(),
 		newPredictCommand(),
 		newDoctorCommand(),
 	}
