@@ -159,16 +159,6 @@ func (s *isa) and(a VecVirtual, b Op) VecVirtual {
 	return v
 }
 
-func (s *isa) or(a VecVirtual, b Op) VecVirtual {
-	v := s.vec()
-	if s.wide {
-		VPORD(b, a, v)
-	} else {
-		VORPS(b, a, v)
-	}
-	return v
-}
-
 func (s *isa) abs(a VecVirtual) VecVirtual { return s.and(a, s.bits(0x7fffffff)) }
 
 // horner is p = p·x + c, in place.

@@ -67,11 +67,11 @@ func (s *isa) log(x VecVirtual) VecVirtual {
 	shift := s.choose(small, s.copyOf(s.constant(-23)), s.zero())
 
 	// With the bits of √½ subtracted, the exponent field counts from √½ on.
-	above, e, m := s.vec(), s.vec(), s.vec()
+	above, e := s.vec(), s.vec()
 	s.subInt(scaled, s.bits(math.Float32bits(math.Sqrt2/2)), above)
 	VPSRAD(Imm(23), above, e)
 	VCVTDQ2PS(e, e)
-	m = s.and(above, s.bits(0x007fffff))
+	m := s.and(above, s.bits(0x007fffff))
 	s.addInt(m, s.bits(math.Float32bits(math.Sqrt2/2)), m)
 	VADDPS(shift, e, e)
 
