@@ -1,8 +1,9 @@
-// Package blas multiplies float32 matrices with the fastest library found on this machine.
+// Package blas multiplies float32 matrices with the fastest means on this machine.
 //
-// The library (OpenBLAS, MKL, BLIS, Accelerate) is opened at run time; nothing is needed at build time. Where none is
-// found, gonum's Go version does the work, and Info says so. All matrices are row-major. A product gives the same result
-// bit for bit for the same number of threads (parallel.SetThreads).
+// On processors with AVX-512 that is assembly of our own; elsewhere a library (OpenBLAS, MKL, BLIS, Accelerate) opened at
+// run time, if there is one, else our assembly for AVX2, else gonum's Go version: Info says which. Nothing is needed at
+// build time. All matrices are row-major. A product gives the same result bit for bit for the same number of threads
+// (parallel.SetThreads) and the same means.
 package blas
 
 import (
@@ -12,19 +13,23 @@ import (
 
 // Details says what multiplies matrices here.
 type Details struct {
-	Name    string // "OpenBLAS 0.3.21 …", "gonum (Go)"
-	Path    string // file of the library; empty for the Go version
+	Name    string // "ftk (AVX-512)", "OpenBLAS 0.3.21 …", "gonum (Go)"
+	Path    string // file of the library, if it is one
 	Threads int    // threads that Gemm uses
-	Native  bool   // a library was found
-	Reason  string // why there is no library, and what to do; empty if Native
+	Native  bool   // assembly or a library, not plain Go
+	Reason  string // why it is not what one would wish, and what to do; empty if it is
 }
 
 // String is one line for a person.
 func (d Details) String() string {
-	if !d.Native {
-		return fmt.Sprintf("%s, %d threads: %s", d.Name, d.Threads, d.Reason)
+	s := fmt.Sprintf("%s, %d threads", d.Name, d.Threads)
+	if d.Path != "" {
+		s += " (" + d.Path + ")"
 	}
-	return fmt.Sprintf("%s, %d threads (%s)", d.Name, d.Threads, d.Path)
+	if d.Reason != "" {
+		s += ": " + d.Reason
+	}
+	return s
 }
 
 var start sync.Once

@@ -18,7 +18,7 @@ func Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int,
 	}
 	Init()
 	g := products.Get()
-	*g = product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, false}
+	*g = product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, 0, 0}
 	g.run()
 	*g = product{}
 	products.Put(g)
@@ -37,6 +37,10 @@ func GemmSerial(transA, transB bool, m, n, k int, alpha float32, a []float32, ld
 func serial(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if k == 0 || alpha == 0 {
 		scale(m, n, beta, c, ldc)
+		return
+	}
+	if own != nil {
+		own.gemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		return
 	}
 	if lib != nil {
@@ -102,7 +106,7 @@ func checkMatrix(name string, x []float32, rows, cols, ld int) {
 	}
 }
 
-// product holds the arguments of Gemm for the strips into which C is cut.
+// product holds the arguments of Gemm for the parts into which C is cut.
 type product struct {
 	transA, transB bool
 	m, n, k        int
@@ -114,50 +118,62 @@ type product struct {
 	beta           float32
 	c              []float32
 	ldc            int
-	columns        bool // strips are columns of C
+	// C is cut into gridRows by gridCols parts.
+	gridRows, gridCols int
 }
 
 var products parallel.Free[product]
 
 const (
-	// A strip has at least this many rows (columns) and multiplications: below, a thread's start and the packing of the
-	// operand that all strips share cost more than the second processor brings.
-	minStrip = 16
-	minWork  = 64 * 64 * 64
+	minWork   = 64 * 64 * 32 // multiplications worth a thread
+	alignment = 16           // parts of C begin at multiples of this many rows and columns
 )
 
-// run cuts C into strips of rows or of columns, whichever is longer: the operand shared by all strips is then the
-// smaller one.
+// run cuts C into a grid of parts, one for every thread, so that the operands are read as seldom as possible: every row
+// of the grid reads all of B, every column all of A.
 func (g *product) run() {
-	g.columns = g.n > g.m
-	length, other := g.m, g.n
-	if g.columns {
-		length, other = g.n, g.m
+	parts := min(parallel.Threads(), max(1, g.m*g.n*max(g.k, 1)/minWork))
+	g.gridRows, g.gridCols = parts, 1
+	cost := func(rows, cols int) int { return rows*g.n + cols*g.m }
+	for cols := 2; cols <= parts; cols++ {
+		if rows := parts / cols; rows*cols == parts && cost(rows, cols) < cost(g.gridRows, g.gridCols) {
+			g.gridRows, g.gridCols = rows, cols
+		}
 	}
-	grain := max(minStrip, minWork/max(1, other*g.k), (length+parallel.Threads()-1)/parallel.Threads())
-	parallel.Run(length, grain, g)
+	parallel.Run(parts, 1, g)
 }
 
-// Chunk computes rows (columns) lo to hi of C.
-func (g *product) Chunk(_, lo, hi int) {
-	a, b, c := g.a, g.b, g.c
-	m, n := g.m, g.n
-	if g.columns {
-		n = hi - lo
-		c = c[lo:]
-		if g.transB {
-			b = b[lo*g.ldb:]
-		} else {
-			b = b[lo:]
-		}
-	} else {
-		m = hi - lo
-		c = c[lo*g.ldc:]
-		if g.transA {
-			a = a[lo:]
-		} else {
-			a = a[lo*g.lda:]
-		}
+// part gives the share of n that belongs to number i of parts.
+func part(n, i, parts int) (lo, hi int) {
+	lo, hi = n*i/parts, n*(i+1)/parts
+	lo -= lo % alignment
+	if i+1 < parts {
+		hi -= hi % alignment
 	}
-	serial(g.transA, g.transB, m, n, g.k, g.alpha, a, g.lda, b, g.ldb, g.beta, c, g.ldc)
+	return lo, hi
+}
+
+// Chunk computes parts lo to hi of C.
+func (g *product) Chunk(_, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		row, rowEnd := part(g.m, i/g.gridCols, g.gridRows)
+		col, colEnd := part(g.n, i%g.gridCols, g.gridCols)
+		if row == rowEnd || col == colEnd {
+			continue
+		}
+		a, b := g.a, g.b
+		if g.k > 0 {
+			if g.transA {
+				a = a[row:]
+			} else {
+				a = a[row*g.lda:]
+			}
+			if g.transB {
+				b = b[col*g.ldb:]
+			} else {
+				b = b[col:]
+			}
+		}
+		serial(g.transA, g.transB, rowEnd-row, colEnd-col, g.k, g.alpha, a, g.lda, b, g.ldb, g.beta, g.c[row*g.ldc+col:], g.ldc)
+	}
 }

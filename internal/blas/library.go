@@ -23,6 +23,9 @@ type library struct {
 	sgemm uintptr
 }
 
+// own are the innermost loops of the products in Go and assembly, nil where they are not used.
+var own *tiles
+
 // lib is the library in use, nil for the Go version; reason then says why. Both are written by open only.
 var (
 	lib    *library
@@ -32,26 +35,39 @@ var (
 // Info describes what is in use, finding it first if need be.
 func Info() Details {
 	Init()
-	if lib == nil {
-		return Details{Name: "gonum (Go)", Threads: parallel.Threads(), Reason: reason}
+	switch {
+	case lib != nil:
+		return Details{Name: lib.name, Path: lib.path, Threads: parallel.Threads(), Native: true}
+	case own != nil:
+		return Details{Name: own.name, Threads: parallel.Threads(), Native: true, Reason: reason}
 	}
-	return Details{Name: lib.name, Path: lib.path, Threads: parallel.Threads(), Native: true}
+	return Details{Name: "gonum (Go)", Threads: parallel.Threads(), Reason: reason}
 }
 
-// open tries the places where a library may be, in order. FTK_BLAS names the file, or is "go" for the Go version.
+// open decides what multiplies: our own assembly where it is as fast as any library, else a library, else what there is.
+// FTK_BLAS names the file of a library to use instead, or is "own" for our assembly or "gonum" for plain Go.
 func open() {
-	named := os.Getenv("FTK_BLAS")
-	if named == "go" {
-		reason = "FTK_BLAS=go asks for it"
-		return
+	var best *tiles
+	if list := availableTiles(); len(list) > 0 {
+		best = list[0]
 	}
-	if named != "" {
+	switch named := os.Getenv("FTK_BLAS"); {
+	case named == "gonum":
+		reason = "FTK_BLAS=gonum asks for it"
+		return
+	case named == "own" || named == "" && best != nil && ahead(best):
+		if own = best; own == nil {
+			reason = "FTK_BLAS=own, but there is no assembly for this processor"
+		}
+		return
+	case named != "":
 		l, err := load(named)
 		if err == nil {
 			lib = l
 			return
 		}
-		reason = fmt.Sprintf("FTK_BLAS names %s, which cannot be used (%v), and is slow; correct it or unset it", named, err)
+		own = best
+		reason = fmt.Sprintf("FTK_BLAS names %s, which cannot be used (%v); correct it or unset it", named, err)
 		return
 	}
 	for _, path := range candidates() {
@@ -60,7 +76,9 @@ func open() {
 			return
 		}
 	}
-	reason = "no BLAS library was found, which is slow; run 'make deps', install libopenblas0, or set FTK_BLAS to the file of a library"
+	if own = best; own == nil {
+		reason = "no BLAS library was found, which is slow; run 'make deps', install libopenblas0, or set FTK_BLAS to the file of a library"
+	}
 }
 
 // candidates lists files to try: those that setup laid down, then those that the system's loader finds.

@@ -1,0 +1,196 @@
+package blas
+
+import (
+	"unsafe"
+
+	"github.com/ftk-go/ftk/internal/parallel"
+)
+
+// Products in Go and assembly, after Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS,
+// 2008): C is computed tile by tile in registers; blocks of the operands are laid out so that what a tile reads comes from
+// the second-level cache.
+
+// tileFunc computes alpha·A·B + beta·C for one tile of C; with beta = 0 C is not read. Distances are in bytes.
+type tileFunc func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32)
+
+// tiles are the innermost loops for one kind of processor.
+type tiles struct {
+	name string
+	cols int // of every tile
+	// narrower, if not nil, is for results with so few columns that they fit its tiles.
+	narrower *tiles
+	kind     []struct {
+		rows int
+		run  tileFunc
+	} // tallest first, down to one row
+}
+
+// Sizes of blocks, chosen by measuring products of transformers on a processor with 1 MiB of second-level cache.
+const (
+	blockK    = 768     // largest part of k added up in registers at once
+	blockRows = 180     // rows of A per block: half of that cache
+	blockB    = 3 << 19 // elements of B laid out at once
+	// Rows this far apart (in elements) fall on the same few sets of a first-level cache; A is then copied.
+	badStride = 1024
+	// B is read where it lies if so few rows of C use it that a copy would not pay.
+	fewRows = 96
+)
+
+// layout is the memory of one product under way.
+type layout struct {
+	a, b, tile []float32
+}
+
+var layouts parallel.Free[layout]
+
+func grown(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}
+
+// gemm is GemmSerial for k > 0.
+func (t *tiles) gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if beta == 0 {
+		beta = 0 // not -0
+	}
+	if t.narrower != nil && n <= t.narrower.cols {
+		t = t.narrower
+	}
+	l := layouts.Get()
+	defer layouts.Put(l)
+	kc := evenly(k, blockK, 8)
+	nc := evenly(n, max(t.cols, blockB/kc), t.cols)
+	mc := evenly(m, blockRows, t.kind[0].rows)
+	for p := 0; p < k; p += kc {
+		kb := min(kc, k-p)
+		for j := 0; j < n; j += nc {
+			nb := min(nc, n-j)
+			right := t.operandB(l, transB, b, ldb, p, kb, j, nb, m)
+			for i := 0; i < m; i += mc {
+				mb := min(mc, m-i)
+				left := operandA(l, transA, a, lda, i, mb, p, kb, n)
+				t.block(l, left, right, mb, nb, kb, alpha, beta, c[i*ldc+j:], ldc)
+			}
+		}
+		beta = 1
+	}
+}
+
+// evenly cuts n into as few parts of at most about limit as there can be, and gives their size, a multiple of unit.
+func evenly(n, limit, unit int) int {
+	parts := (n + limit - 1) / limit
+	size := (n + parts - 1) / parts
+	return (size + unit - 1) / unit * unit
+}
+
+// operand is a block of A or of B as tiles read it. For A, row and col are the distances in bytes between its rows and
+// columns; for B, row is the distance between rows, col that between the panels of a tile's width.
+type operand struct {
+	data     []float32
+	row, col int
+}
+
+// operandA gives rows i to i+mb, columns p to p+kb of op(A).
+func operandA(l *layout, trans bool, a []float32, lda, i, mb, p, kb, n int) operand {
+	if trans {
+		if n <= fewRows || mb == 1 {
+			return operand{a[p*lda+i:], 4, 4 * lda}
+		}
+		l.a = grown(l.a, mb*kb)
+		for x := range kb {
+			copy(l.a[x*mb:(x+1)*mb], a[(p+x)*lda+i:])
+		}
+		return operand{l.a, 4, 4 * mb}
+	}
+	if lda%badStride != 0 || n <= fewRows {
+		return operand{a[i*lda+p:], 4 * lda, 4}
+	}
+	const pad = 16 // one cache line
+	l.a = grown(l.a, mb*(kb+pad))
+	for x := range mb {
+		copy(l.a[x*(kb+pad):x*(kb+pad)+kb], a[(i+x)*lda+p:])
+	}
+	return operand{l.a, 4 * (kb + pad), 4}
+}
+
+// operandB gives rows p to p+kb, columns j to j+nb of op(B), in panels as wide as a tile, the last one filled with zeros.
+func (t *tiles) operandB(l *layout, trans bool, b []float32, ldb, p, kb, j, nb, m int) operand {
+	w := t.cols
+	if !trans && nb%w == 0 && m <= fewRows {
+		return operand{b[p*ldb+j:], 4 * ldb, 4 * w}
+	}
+	panels := (nb + w - 1) / w
+	l.b = grown(l.b, panels*kb*w)
+	for q := range panels {
+		panel := l.b[q*kb*w : (q+1)*kb*w]
+		cols := min(w, nb-q*w)
+		if cols < w {
+			clear(panel)
+		}
+		if trans {
+			transposeInto(panel, w, b[(j+q*w)*ldb+p:], ldb, cols, kb)
+			continue
+		}
+		for x := range kb {
+			copy(panel[x*w:x*w+cols], b[(p+x)*ldb+j+q*w:])
+		}
+	}
+	return operand{l.b, 4 * w, 4 * w * kb}
+}
+
+// transposeInto writes rows rows of src, of n elements each, as the first columns of dst, whose rows are w apart.
+func transposeInto(dst []float32, w int, src []float32, ld, rows, n int) {
+	row := 0
+	for ; row+8 <= rows && n >= 8; row += 8 {
+		transpose8(n/8, &dst[row], 4*w, &src[row*ld], 4*ld)
+		for r := row; r < row+8; r++ {
+			for x := n &^ 7; x < n; x++ {
+				dst[x*w+r] = src[r*ld+x]
+			}
+		}
+	}
+	for ; row < rows; row++ {
+		for x := range n {
+			dst[x*w+row] = src[row*ld+x]
+		}
+	}
+}
+
+// block computes mb×nb elements of C.
+func (t *tiles) block(l *layout, a, b operand, mb, nb, kb int, alpha, beta float32, c []float32, ldc int) {
+	for j := 0; j < nb; j += t.cols {
+		panel := &b.data[j/t.cols*b.col/4]
+		narrow := nb-j < t.cols
+		kind := 0
+		for i := 0; i < mb; {
+			for t.kind[kind].rows > mb-i {
+				kind++
+			}
+			rows, run := t.kind[kind].rows, t.kind[kind].run
+			from := (*float32)(unsafe.Add(unsafe.Pointer(&a.data[0]), i*a.row))
+			if narrow {
+				t.narrow(l, run, rows, kb, from, a, panel, b, nb-j, alpha, beta, c[i*ldc+j:], ldc)
+			} else {
+				run(kb, from, a.row, a.col, panel, b.row, &c[i*ldc+j], 4*ldc, alpha, beta)
+			}
+			i += rows
+		}
+	}
+}
+
+// narrow computes a tile of which only the first cols columns belong to C.
+func (t *tiles) narrow(l *layout, run tileFunc, rows, kb int, from *float32, a operand, panel *float32, b operand, cols int, alpha, beta float32, c []float32, ldc int) {
+	l.tile = grown(l.tile, rows*t.cols)
+	run(kb, from, a.row, a.col, panel, b.row, &l.tile[0], 4*t.cols, alpha, 0)
+	for r := range rows {
+		out := c[r*ldc : r*ldc+cols]
+		for x, v := range l.tile[r*t.cols : r*t.cols+cols] {
+			if beta != 0 {
+				v += beta * out[x]
+			}
+			out[x] = v
+		}
+	}
+}
