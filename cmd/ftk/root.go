@@ -49,6 +49,8 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newImportCommand(),
 		newFinetuneCommand(),
+		newEvalCommand(),
+		newExportCommand(),
 		newPredictCommand(),
 		newDoctorCommand(),
 	}

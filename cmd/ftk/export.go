@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/finetune"
+	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/finetune/workspace"
+	"github.com/ftk-go/ftk/internal/version"
+	"github.com/ftk-go/ftk/models"
+	"github.com/ftk-go/ftk/tokenize"
+)
+
+func newExportCommand() *cobra.Command {
+	var dir, run string
+	var threads int
+	cmd := &cobra.Command{
+		Use:   "export [--out DIR]",
+		Short: "Write the trained model as a directory that onnxruntime serves",
+		Long: `export writes the best epoch of a run as a directory in the layout that Hugging
+Face's tools expect: model.onnx, config.json with the label names, the tokenizer's
+files, README.md. The graph is the imported one with the head's nodes after it;
+frozen initializers are byte for byte what they were. Before anything is written,
+the model is run in onnxruntime: if its logits and the trained graph's differ by
+more than 1e-4 of their scale, export refuses.`,
+		Example: `  ftk export --out ./model
+  ftk export --run 3 --out ./model`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runExport(cmd.Context(), dir, run, threads)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "out", "export", "the `directory` to write")
+	cmd.Flags().StringVar(&run, "run", "", "the `number` of the run (default: the newest)")
+	cmd.Flags().IntVar(&threads, "threads", 0, "threads (0: all cores)")
+	return cmd
+}
+
+// exported is what export prints with --json.
+type exported struct {
+	Run        string              `json:"run"`
+	Dir        string              `json:"dir"`
+	Labels     []string            `json:"labels"`
+	Metrics    map[string]float64  `json:"metrics"`
+	Difference exporter.Difference `json:"check"`
+}
+
+func runExport(ctx context.Context, dir, runID string, threads int) error {
+	trained, err := openTrained(runID, threads)
+	if err != nil {
+		return err
+	}
+	defer trained.Close()
+	samples, err := trained.Samples(ctx, checkTexts(trained.Record.Settings))
+	if err != nil {
+		return err
+	}
+	model := trained.Model()
+	info, err := models.Describe(model)
+	if err != nil {
+		return err
+	}
+	served := exporter.Served{
+		Model: model, Family: info.Family, BaseConfig: trained.baseConfig, Tokenizer: trained.tokenizer.Files(), Samples: samples, Threads: threads,
+		Settings: exporter.Settings{
+			Version: version.String(), Head: trained.Record.Settings.Head, Labels: trained.Record.Labels,
+			Logits: trained.Head().Logits.Name, Inputs: map[string]string{}, MaxLength: trained.MaxLength(),
+			TokenizerHash: trained.tokenizer.Hash(), Metrics: map[string]float64{},
+		},
+	}
+	for _, in := range info.Inputs {
+		served.Settings.Inputs[string(in.Role)] = in.Name
+	}
+	if r := trained.Record.Result; r != nil {
+		served.Settings.Metrics = map[string]float64{"accuracy": r.Eval.Accuracy, "f1_macro": r.Eval.F1Macro, "loss": r.Eval.Loss}
+	}
+	difference, err := exporter.Write(ctx, dir, served)
+	if err != nil {
+		return err
+	}
+	say("exported run %s to %s", trained.id, dir)
+	say("checked in onnxruntime: logits differ from the trained graph's by at most %.2g (scale %.2g, %d examples)", difference.Max, difference.Scale, difference.Rows)
+	if global.json {
+		return printJSON(exported{trained.id, dir, trained.Record.Labels, served.Settings.Metrics, difference})
+	}
+	return nil
+}
+
+// trainedRun is a run of the workspace with what it was trained from.
+type trainedRun struct {
+	*finetune.Trained
+	id         string
+	tokenizer  *tokenize.Tokenizer
+	baseConfig []byte // config.json of the imported model, nil if it has none
+}
+
+// openTrained loads a run of the workspace, the newest for "".
+func openTrained(id string, threads int) (*trainedRun, error) {
+	ws, err := workspace.Open(global.workspace)
+	if err != nil {
+		return nil, err
+	}
+	var c finetune.Config
+	if err := loadBackbone(ws, &c); err != nil {
+		return nil, err
+	}
+	run, err := ws.LatestRun()
+	if id != "" {
+		run, err = ws.Run(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &trainedRun{id: run.ID, tokenizer: c.Tokenizer}
+	dir, err := ws.ModelDir()
+	if err != nil {
+		return nil, err
+	}
+	if t.baseConfig, err = os.ReadFile(filepath.Join(dir, "config.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	t.Trained, err = finetune.Load(c.Model, c.Tokenizer, run, threads)
+	return t, err
+}
+
+// checkExamples is how many texts an export is checked with.
+const checkExamples = 64
+
+// checkTexts are texts of the run's own data, where the file is still there,
+// and some of every kind that are always at hand.
+func checkTexts(s finetune.Settings) []string {
+	texts := []string{
+		"", "a", "Where is my new card?", "Ça va très bien, merci — et vous ?", "価格は三百円です。", "C1=CC=CC=C1",
+		strings.Repeat("a long text that fills the sequence, ", 40),
+	}
+	path := s.Eval
+	if path == "" {
+		path = s.Train
+	}
+	r, err := dataset.Open(path, dataset.Options{Columns: s.Columns})
+	if err != nil {
+		return texts
+	}
+	defer r.Close()
+	for len(texts) < checkExamples {
+		record, err := r.Next()
+		if errors.Is(err, io.EOF) || err != nil {
+			break
+		}
+		texts = append(texts, record.Text)
+	}
+	return texts
+}
