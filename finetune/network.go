@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/ftk-go/ftk/heads"
@@ -17,7 +18,7 @@ type network struct {
 	head   *heads.Head
 	parts  *models.Parts
 	roles  map[string]models.Role // of the model's inputs
-	suffix *graph.Graph           // the trainable part
+	suffix *graph.Graph           // the trainable part in canonical form
 	opset  int64                  // of suffix
 
 	logits    string
@@ -64,6 +65,7 @@ func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, 
 	if err := n.layOut(); err != nil {
 		return nil, err
 	}
+	n.share()
 	n.plans = newPlans(n)
 	return n, nil
 }
@@ -130,16 +132,51 @@ func (n *network) frozen() int64 {
 	return n.info.Parameters - (n.weights.count() - head)
 }
 
-// export puts the trained values into the model, under their names.
-func (n *network) export() *graph.Model {
-	byName := map[string]*graph.Value{}
-	for _, v := range n.model.Graph.Initializers {
-		byName[v.Name] = v
+// share makes the initializers of the network's graphs views of the buffers, so
+// that trained weights exist once. (Tensors are immutable elsewhere; these
+// graphs are the network's own until export gives the model away.)
+func (n *network) share() {
+	for _, g := range []*graph.Graph{n.model.Graph, n.parts.Suffix.Graph, n.suffix} {
+		byName := initializers(g)
+		for _, p := range n.weights.params {
+			v := byName[p.name]
+			switch {
+			case v == nil || v.Init.Location != graph.InModel:
+			case len(v.Init.Storage.Floats) > 0:
+				v.Init.Storage = graph.Storage{Floats: p.value}
+			case littleEndian:
+				v.Init.Storage = graph.Storage{Raw: viewBytes(p.value)}
+			}
+		}
 	}
+}
+
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+func initializers(g *graph.Graph) map[string]*graph.Value {
+	byName := make(map[string]*graph.Value, len(g.Initializers))
+	for _, v := range g.Initializers {
+		if v.Init != nil {
+			byName[v.Name] = v
+		}
+	}
+	return byName
+}
+
+// export gives the model with the weights as they are now. They must not be
+// trained any further.
+func (n *network) export() (*graph.Model, error) {
+	byName := initializers(n.model.Graph)
 	for _, p := range n.weights.params {
-		byName[p.name].Init.SetFloat32s(append([]float32(nil), p.value...))
+		t := byName[p.name].Init
+		if len(t.Storage.Floats) > 0 || (littleEndian && t.Location == graph.InModel) {
+			continue // a view already
+		}
+		if err := t.SetFloat32s(p.value); err != nil {
+			return nil, err
+		}
 	}
-	return n.model
+	return n.model, nil
 }
 
 func (n *network) close() { n.plans.close() }

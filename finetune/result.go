@@ -50,13 +50,17 @@ func (t *trainer) result() (*Result, error) {
 	if err := t.loadBest(); err != nil {
 		return nil, err
 	}
+	model, err := t.net.export()
+	if err != nil {
+		return nil, err
+	}
 	r := &Result{
 		Head: t.Head, Labels: t.train.Classes.Names, BestEpoch: t.best.Epoch, Eval: t.best.Classification,
 		Train: TrainResult{
 			Steps: t.opt.steps, SamplesPerSecond: round(t.clock.mean(), 2),
 			Seconds: round(time.Since(t.began).Seconds(), 3), PeakRSSBytes: peakRSS(),
 		},
-		Model: t.net.export(), Attached: t.net.head, Evaluations: t.history, MaxLength: t.MaxLength,
+		Model: model, Attached: t.net.head, Evaluations: t.history, MaxLength: t.MaxLength,
 	}
 	if t.run != nil {
 		r.Run = t.run.ID

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 
 	"github.com/ftk-go/ftk/internal/vm"
 )
@@ -17,11 +18,13 @@ import (
 // A loss that is not a number is a *DivergedError; the best epoch so far stays
 // in the workspace.
 func Run(ctx context.Context, c Config) (*Result, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	t, err := prepare(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
+	debug.FreeOSMemory() // what reading the model left behind
 	for t.epoch < c.Epochs {
 		if err := t.trainEpoch(ctx); err != nil {
 			return t.stopped(err)
@@ -32,6 +35,10 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	}
 	return t.finish()
 }
+
+// gcPercent is how far the heap may grow between collections. Nearly all of it
+// is a few large buffers without pointers, which cost nothing to mark.
+const gcPercent = 15
 
 // trainEpoch is the training loop, from where the epoch was left.
 func (t *trainer) trainEpoch(ctx context.Context) error {

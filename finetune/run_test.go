@@ -97,7 +97,7 @@ func TestResumeIsBitEqual(t *testing.T) {
 	c.Epochs, c.GradAccum = 3, 2
 	want := run(t, c)
 	wantBytes := trained(t, want.Model)
-	for _, stopAt := range []int{1, 7, 10, 23, 30} { // 10 steps an epoch
+	for _, stopAt := range []int{1, 10, 23} { // 10 steps an epoch
 		c.Workspace = tinyWorkspace(t)
 		ctx, cancel := context.WithCancel(context.Background())
 		interrupted := c

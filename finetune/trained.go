@@ -22,6 +22,7 @@ import (
 type Trained struct {
 	Record  Record
 	config  Config
+	model   *graph.Model
 	network *network
 	frozen  *frozen
 }
@@ -61,12 +62,13 @@ func Load(backbone *graph.Model, tok *tokenize.Tokenizer, r *workspace.Run, thre
 	if err := t.network.weights.load(f); err != nil {
 		return nil, fmt.Errorf("run %s: %w", r.ID, err)
 	}
-	return t, nil
+	t.model, err = t.network.export()
+	return t, err
 }
 
 // Model returns backbone and head with the trained tensors. All other tensors
 // are the backbone's own.
-func (t *Trained) Model() *graph.Model { return t.network.export() }
+func (t *Trained) Model() *graph.Model { return t.model }
 
 // Head returns the head of Model.
 func (t *Trained) Head() *heads.Head { return t.network.head }

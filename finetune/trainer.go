@@ -85,6 +85,7 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Model = nil // trained weights are the network's now; the caller may have let go of the rest
 	t.opt = newOptimizer(t.net.weights, schedule, c)
 	t.net.plans.rows = t.opt.gradientRows()
 	t.announce()
