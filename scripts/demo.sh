@@ -18,7 +18,7 @@ rm -rf demo
 mkdir demo
 ftk import "$model"
 ftk finetune --head classify --data $data/train.csv --eval $data/dev.csv --freeze none \
-    --epochs 8 --batch-size 16 --lr 1e-4 --head-lr 2e-3 --max-length 64 --seed 1
+    --epochs 4 --batch-size 16 --lr 2e-4 --head-lr 2e-3 --max-length 64 --seed 1
 ftk export --out demo/export
 ftk predict --model demo/export \
     --text "can I hang on to this novel for another fortnight?" \
