@@ -164,6 +164,9 @@ func TestGemmSameBitsEveryTime(t *testing.T) {
 }
 
 func TestGemmDoesNotAllocate(t *testing.T) {
+	if Init(); lib == nil && own == nil {
+		t.Skip("neither library nor assembly here: gonum's product allocates")
+	}
 	const n = 64
 	a, b, c := random(n*n, 1), random(n*n, 2), make([]float32, n*n)
 	Gemm(false, true, n, n, n, 1, a, n, b, n, 0, c, n)
