@@ -21,7 +21,7 @@ ftk finetune --head classify --data $data/train.csv --eval $data/dev.csv --freez
     --epochs 4 --batch-size 16 --lr 2e-4 --head-lr 2e-3 --max-length 64 --seed 1
 ftk export --out demo/export
 ftk predict --model demo/export \
-    --text "can I hang on to this novel for another fortnight?" \
+    --text "my books are due tomorrow and I haven't finished them, any chance of a few more days?" \
     --text "the photocopier on the second floor keeps eating my coins" \
     --text "is the reading room open on Easter Monday"
 echo
