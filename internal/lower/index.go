@@ -1,6 +1,8 @@
 package lower
 
 import (
+	"fmt"
+
 	"gorgonia.org/tensor"
 
 	"github.com/ftk-go/ftk/internal/op"
@@ -10,10 +12,32 @@ import (
 // gather along the first axis of a matrix is an embedding.
 func gather(c *Call) ([]*value, error) {
 	axis := c.AttrInt("axis", 0)
+	if at, err := tensorop.Axis(axis, c.Rank(0)); err != nil {
+		return nil, err
+	} else if err := c.inRange(1, c.Shape(0)[at]); err != nil {
+		return nil, err
+	}
 	if axis == 0 && c.Rank(0) == 2 && c.DType(0) == tensor.Float32 && c.DType(1) == tensor.Int64 && c.Rank(1) > 0 && c.Const(1) == nil {
 		return one(op.Embedding(c.N(0), c.N(1)))
 	}
 	return one(tensorop.Gather(c.N(0), c.N(1), axis))
+}
+
+// inRange checks constant indices when a graph is lowered rather than when it runs.
+func (c *Call) inRange(i, size int) error {
+	if c.Const(i) == nil {
+		return nil
+	}
+	ids, err := c.Ints(i)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if id < -size || id >= size {
+			return fmt.Errorf("index %d is out of range for an axis of %d", id, size)
+		}
+	}
+	return nil
 }
 
 func gatherElements(c *Call) ([]*value, error) {
