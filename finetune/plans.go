@@ -47,6 +47,7 @@ type plans struct {
 	rows           map[string]*op.Rows // of tables, by name
 	inputs         map[string][]float32
 	clock          int
+	profile        bool // measure operators; see vm.Options.Profile
 }
 
 func newPlans(n *network) *plans {
@@ -154,7 +155,7 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 	if pl.logits == nil {
 		return nil, fmt.Errorf("the trainable part has no output %q", n.logits)
 	}
-	vo := vm.Options{Arena: &p.arena, Keep: G.Nodes{pl.logits}}
+	vo := vm.Options{Arena: &p.arena, Keep: G.Nodes{pl.logits}, Profile: p.profile}
 	if key.train {
 		if err := p.differentiate(pl, low, key, &vo); err != nil {
 			return nil, err

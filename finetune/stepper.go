@@ -1,0 +1,154 @@
+package finetune
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/ftk-go/ftk/internal/blas"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/parallel"
+	"github.com/ftk-go/ftk/internal/vm"
+	"github.com/ftk-go/ftk/models"
+)
+
+// StepperOptions say what batch a Stepper trains on.
+type StepperOptions struct {
+	Rows, Tokens int // examples, and tokens of each, all of them real
+	Labels       int // number of classes
+	Forward      bool
+	Profile      bool
+}
+
+// Stepper repeats the training step of Run on one batch that it makes up:
+// forward, backward, clipping, AdamW. With StepperOptions.Forward it computes
+// the logits only. It is for benchmarks and profiles.
+type Stepper struct {
+	net   *network
+	opt   *optimizer // nil: forward only
+	plan  *plan
+	batch *batch
+	drawn uint64
+}
+
+// NewStepper prepares steps on a model of which nothing is frozen
+// (Settings.Freeze "none"); the settings of data are not read.
+func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) {
+	if s.HeadLearningRate == 0 {
+		s.HeadLearningRate = s.LearningRate
+	}
+	parallel.SetThreads(s.Threads)
+	blas.Init()
+	labels := make([]string, o.Labels)
+	for i := range labels {
+		labels[i] = strconv.Itoa(i)
+	}
+	net, err := newNetwork(m, &s, labels)
+	if err != nil {
+		return nil, err
+	}
+	if net.parts.Prefix != nil {
+		return nil, fmt.Errorf("stepper: with --freeze %s a part of the model is frozen; it takes one of which all is trained", s.Freeze)
+	}
+	st := &Stepper{net: net}
+	if st.batch, err = net.sampleBatch(o, s.Seed); err != nil {
+		return nil, err
+	}
+	if !o.Forward {
+		// Long enough for the decay sums of any benchmark.
+		st.opt = newOptimizer(net.weights, Schedule{Kind: "constant", Total: 1 << 16}, &Config{Settings: s})
+		net.plans.rows = st.opt.gradientRows()
+	}
+	net.plans.profile = o.Profile
+	if st.plan, err = net.plans.get(st.batch, !o.Forward); err != nil {
+		net.close()
+		return nil, err
+	}
+	return st, nil
+}
+
+// sampleBatch makes a batch of random tokens, without padding.
+func (n *network) sampleBatch(o StepperOptions, seed uint64) (*batch, error) {
+	rng := rand.New(rand.NewPCG(seed, 0x73746570))
+	b := &batch{batchPlan: batchPlan{examples: make([]int32, o.Rows), seq: o.Tokens}, inputs: map[string]ort.Array{}}
+	for range o.Rows {
+		b.labels = append(b.labels, rng.Int64N(int64(o.Labels)))
+	}
+	for _, in := range n.suffix.Inputs {
+		if err := n.canFeed(in); err != nil {
+			return nil, err
+		}
+		if in.Type != nil && in.Type.Elem != graph.Int64 {
+			return nil, fmt.Errorf("stepper: input %q is %v, not int64", in.Name, in.Type.Elem)
+		}
+		ids := make([]int64, o.Rows*o.Tokens)
+		for i := range ids {
+			switch n.roles[in.Name] {
+			case models.InputIDs:
+				ids[i] = rng.Int64N(max(n.info.VocabSize, 1))
+			case models.AttentionMask:
+				ids[i] = 1
+			case models.PositionIDs:
+				ids[i] = int64(i % o.Tokens)
+			}
+		}
+		b.inputs[in.Name] = ort.Array{Shape: []int64{int64(o.Rows), int64(o.Tokens)}, I64: ids}
+	}
+	return b, nil
+}
+
+// Step does one step and returns its loss (0 when forward only).
+func (s *Stepper) Step() (float32, error) {
+	if s.opt == nil {
+		return 0, s.plan.run(s.batch)
+	}
+	s.opt.fetch(s.batch.input)
+	for _, d := range s.plan.dropout {
+		s.drawn++
+		dropoutMask(d.Float32s(), s.net.dropout, s.drawn)
+	}
+	if err := s.plan.run(s.batch); err != nil {
+		return 0, err
+	}
+	loss, err := s.plan.lossValue()
+	if err != nil {
+		return 0, err
+	}
+	s.opt.accumulate(1)
+	s.opt.step(s.opt.norm())
+	return loss, nil
+}
+
+// FLOP counts the multiplications and additions in the matrix products of one
+// step: with B examples of S tokens, L layers of width H whose weight matrices
+// have P elements in all, forward takes 2·P·B·S for them and 4·L·B·S²·H for
+// attention's two products; backward twice that. Embeddings, head and what is
+// recomputed are not counted.
+func (s *Stepper) FLOP() float64 {
+	rows, tokens := float64(len(s.batch.examples)), float64(s.batch.seq)
+	var forward float64
+	for _, l := range s.net.info.Layers {
+		for _, v := range l.Initializers {
+			if v.Init != nil && len(v.Init.Dims) == 2 {
+				forward += 2 * float64(v.Init.Dims[0]*v.Init.Dims[1]) * rows * tokens
+			}
+		}
+		forward += 4 * rows * tokens * tokens * float64(s.net.info.HiddenSize)
+	}
+	if s.opt == nil {
+		return forward
+	}
+	return 3 * forward
+}
+
+// Profile tells what the operators of forward and backward cost since the last
+// call; StepperOptions.Profile must have been set.
+func (s *Stepper) Profile() []vm.OpProfile {
+	p := s.plan.machine.Profile()
+	s.plan.machine.ResetProfile()
+	return p
+}
+
+// Close lets go of the memory.
+func (s *Stepper) Close() { s.net.close() }
