@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/internal/home"
+	"github.com/ftk-go/ftk/models"
+)
+
+// model is what is trained: a directory that both sides can open.
+type model struct {
+	name   string // for the tables
+	dir    string
+	random bool // has no weights for the transformers peer, which draws its own
+	layers int
+	onnx   string // the file for peers that read ONNX
+}
+
+// model finds or makes one of the models of -models.
+func (o *options) model(name string) (model, error) {
+	minilm := o.minilm
+	if minilm == "" {
+		minilm = home.Model("all-MiniLM-L6-v2")
+	}
+	if _, err := os.Stat(filepath.Join(minilm, "tokenizer.json")); err != nil {
+		return model{}, fmt.Errorf("no MiniLM in %s: run make deps, or name its directory with -minilm", minilm)
+	}
+	if name == "minilm" {
+		return model{name: "MiniLM-L6", dir: minilm, layers: 6}, nil
+	}
+	return o.bertBase(minilm)
+}
+
+// bertBase makes a model of BERT-base's shape with random weights, 12 layers of 768, and MiniLM's tokenizer, which is
+// BERT's.
+func (o *options) bertBase(tokenizer string) (model, error) {
+	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), random: true, layers: 12}
+	m.onnx = filepath.Join(m.dir, "model.onnx")
+	if _, err := os.Stat(m.onnx); err == nil {
+		return m, nil
+	}
+	if err := os.MkdirAll(m.dir, 0o755); err != nil {
+		return m, err
+	}
+	c := models.BERTConfig{
+		VocabSize: 30522, HiddenSize: 768, Layers: 12, Heads: 12, IntermediateSize: 3072,
+		MaxPositions: 512, TypeVocabSize: 2, Activation: "gelu", LayerNormEps: 1e-12,
+	}
+	built, err := models.TinyBERT(models.Tiny{BERTConfig: c, NoPooler: true}, uint64(o.seed))
+	if err != nil {
+		return m, err
+	}
+	if err := exporter.Save(built, m.onnx); err != nil {
+		return m, err
+	}
+	config, err := json.Marshal(map[string]any{
+		"model_type": "bert", "architectures": []string{"BertModel"}, "vocab_size": c.VocabSize, "hidden_size": c.HiddenSize,
+		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "intermediate_size": c.IntermediateSize,
+		"max_position_embeddings": c.MaxPositions, "type_vocab_size": c.TypeVocabSize, "hidden_act": c.Activation,
+		"layer_norm_eps": 1e-12,
+	})
+	if err != nil {
+		return m, err
+	}
+	if err := os.WriteFile(filepath.Join(m.dir, "config.json"), config, 0o644); err != nil {
+		return m, err
+	}
+	for _, name := range []string{"tokenizer.json", "vocab.txt", "tokenizer_config.json"} {
+		data, err := os.ReadFile(filepath.Join(tokenizer, name))
+		if err != nil {
+			return m, err
+		}
+		if err := os.WriteFile(filepath.Join(m.dir, name), data, 0o644); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+// asONNX gives the model as a file for peers that read nothing else.
+func (o *options) asONNX(m model) (string, error) {
+	if m.onnx != "" {
+		return m.onnx, nil
+	}
+	source, err := models.Open(m.dir)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(o.work, m.name+".onnx")
+	return path, exporter.Save(source.Model, path)
+}

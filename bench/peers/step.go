@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// compareSteps measures a training step, or the forward pass alone, of all peers for each model.
+func (o *options) compareSteps(ctx context.Context, forward bool) error {
+	what := "Full training step"
+	if forward {
+		what = "Forward only"
+	}
+	t := table{title: fmt.Sprintf("%s, %d × %d tokens", what, o.batch, o.tokens),
+		head: []string{"model", "peer", "ms a step", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm", "peak MB", "ftk is faster by", "range"}}
+	for _, name := range o.models {
+		m, err := o.model(name)
+		if err != nil {
+			return err
+		}
+		if err := o.compareModelSteps(ctx, m, forward, &t); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	t.write(os.Stdout)
+	return nil
+}
+
+func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, t *table) (err error) {
+	var all []*stepper
+	defer func() {
+		for _, p := range all {
+			if err != nil {
+				p.cmd.Process.Kill()
+			}
+			p.in.Close()
+		}
+	}()
+	start := func(name string, args ...string) error {
+		if forward {
+			args = append(args, "-forward")
+		}
+		p, err := startStepper(ctx, o.threads, name, args...)
+		if err == nil {
+			all = append(all, p)
+		}
+		return err
+	}
+	shape := []string{"-batch", strconv.Itoa(o.batch), "-tokens", strconv.Itoa(o.tokens), "-threads", strconv.Itoa(o.threads)}
+	if err := start(o.self, append(shape, "-serve-step", "-model", m.dir)...); err != nil {
+		return err
+	}
+	for _, peer := range o.peers {
+		switch peer {
+		case "transformers":
+			args := []string{o.peerScript(), "step", "--model", m.dir, "--batch", shape[1], "--length", shape[3], "--threads", shape[5]}
+			if m.random {
+				args = append(args, "--random")
+			}
+			err = start(o.python, args...)
+		case "gomlx":
+			err = o.startGomlx(m, shape, start)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	seconds := make([][]float64, len(all))
+	var sgemm []float64
+	for range 2 * o.rounds {
+		rate, err := all[0].ask("sgemm")
+		if err != nil {
+			return err
+		}
+		sgemm = append(sgemm, rate)
+		for i, p := range all {
+			s, err := p.ask(strconv.Itoa(o.steps))
+			if err != nil {
+				return err
+			}
+			seconds[i] = append(seconds[i], s/float64(o.steps))
+		}
+	}
+	rate := median(sgemm)
+	for i, p := range all {
+		peak, err := p.end()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Peer, err)
+		}
+		s := median(seconds[i])
+		low, high := spread(seconds[i], seconds[0])
+		t.add(m.name, p.Peer+" "+p.Version, number(1000*s, 0), number(float64(o.batch)/s, 1), number(float64(o.batch*o.tokens)/s, 0),
+			number(all[0].FLOP/s/1e9, 1), fmt.Sprintf("%.0f %%", 100*all[0].FLOP/s/1e9/rate), number(float64(peak)/(1<<20), 0),
+			number(medianRatio(seconds[i], seconds[0]), 2), fmt.Sprintf("%.2f–%.2f", low, high))
+	}
+	t.note("%s: sgemm of 1024³ on %d threads, measured before each round: %.0f GFLOP/s (median of %d).", m.name, o.threads, rate, len(sgemm))
+	return nil
+}
+
+// startGomlx builds and starts bench/gomlx, a module of its own.
+func (o *options) startGomlx(m model, shape []string, start func(string, ...string) error) error {
+	bin := filepath.Join(o.work, "gomlx")
+	if _, err := os.Stat(bin); err != nil {
+		build := command(context.Background(), o.threads, "go", "build", "-o", bin, ".")
+		build.Dir, build.Stderr = filepath.Join(o.root, "bench", "gomlx"), os.Stderr
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("go build in bench/gomlx: %w", err)
+		}
+	}
+	path, err := o.asONNX(m)
+	if err != nil {
+		return err
+	}
+	return start(bin, append(shape, "-model", path)...)
+}
