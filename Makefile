@@ -1,18 +1,20 @@
 # ftk: what is done often, in a command each. Only Go, a C compiler, and pip or npm are needed; every target installs
 # first what it lacks (into FTK_HOME, by default ~/.cache/ftk).
 
-# MODEL is for `make demo MODEL=DIR`: another BERT-family model than MiniLM. PYTHON is for `make golden` only and must
-# have torch, transformers, onnx, onnxruntime, tokenizers and safetensors.
+# MODEL is for `make demo MODEL=DIR`: another BERT-family model than MiniLM. PYTHON is for `make golden` and
+# `make bench-peers` only: the one needs torch, transformers, onnx, onnxruntime, tokenizers and safetensors, the other torch
+# and transformers. PEERS and ARGS are for bench-peers: see docs/performance.md.
 GO       ?= go
 MODEL    ?=
+PEERS    ?= transformers
 PYTHON   ?= python3
 FUZZTIME ?= 30s
 INSTALL   = $(GO) run ./internal/setup/install
 
-.PHONY: help build deps demo test check bench golden fuzz clean
+.PHONY: help build deps demo test check bench bench-step bench-peers golden fuzz clean
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: ## bin/ftk
 	$(GO) build -o bin/ftk ./cmd/ftk
@@ -35,6 +37,14 @@ check: ## gofmt, vet, staticcheck, go.mod tidy, generated files up to date
 bench: ## benchmarks of kernels, operators and whole steps
 	@$(INSTALL) -try openblas,minilm onnxruntime
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-step: ## where the time of a training step goes: MiniLM, 32 x 64 tokens
+	@$(INSTALL) -try openblas,minilm onnxruntime
+	$(GO) run ./bench/peers -profile 10
+
+bench-peers: ## ftk against PyTorch, alternating (needs PYTHON with torch and transformers; docs/performance.md)
+	@$(INSTALL) -try openblas,minilm onnxruntime
+	$(GO) run ./bench/peers -python $(PYTHON) -peers $(PEERS) $(ARGS)
 
 golden: ## make the golden values of all tests anew (needs PYTHON with the oracles)
 	@scripts/golden.sh $(PYTHON)

@@ -8,9 +8,10 @@ Dropout inside the backbone is off on both sides.
 
   train:  peer_transformers.py train --model DIR --train F --eval F --text-column text --label-column category ...
   step:   peer_transformers.py step --model DIR --batch 32 --length 64
-          reads lines "N" from standard input, runs N training steps on a fixed batch, prints the seconds they took.
+          reads lines "N" from standard input, runs N training steps on a fixed batch (with --forward: only the forward
+          pass), prints the seconds they took.
 """
-import argparse, csv, json, math, random, resource, sys, time
+import argparse, csv, datetime, json, math, random, resource, sys, time
 
 START = time.time()
 
@@ -39,6 +40,7 @@ def arguments():
     p.add_argument("--labels", type=int, default=2, help="step mode: number of classes")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("-forward", "--forward", action="store_true", help="step mode: without gradient")
     p.add_argument("--random", action="store_true", help="random weights from the directory's config.json")
     return p.parse_args()
 
@@ -55,8 +57,9 @@ def main():
     a = arguments()
     import torch
     from torch import nn
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, __version__ as transformers_version
 
+    version = f"{transformers_version}, torch {torch.__version__}"
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
     random.seed(a.seed)
@@ -120,12 +123,21 @@ def main():
         ids = torch.randint(0, vocab, (a.batch, a.length))
         mask = torch.ones_like(ids)
         labels = torch.randint(0, a.labels, (a.batch,))
-        step(model, opt, ids, mask, labels)
-        print(json.dumps({"peer": "transformers", "torch": torch.__version__}), flush=True)
+
+
+        def work():
+            if not a.forward:
+                return step(model, opt, ids, mask, labels)
+            model.eval()
+            with torch.no_grad():
+                return model(ids, mask)
+
+        work()
+        print(json.dumps({"peer": "transformers", "version": version}), flush=True)
         for line in sys.stdin:
             begin = time.perf_counter()
             for _ in range(int(line)):
-                step(model, opt, ids, mask, labels)
+                work()
             print(time.perf_counter() - begin, flush=True)
         return
 
@@ -175,7 +187,7 @@ def main():
             schedule.step()
             tokens += int(mask.sum())
             if first is None:
-                first = time.time() - START
+                first = datetime.datetime.now(datetime.timezone.utc)
         busy += time.perf_counter() - begin
         model.eval()
         right = 0
@@ -185,9 +197,9 @@ def main():
         evals.append(right / len(dev))
         print(f"epoch {epoch + 1}: accuracy {evals[-1]:.4f}", file=sys.stderr, flush=True)
     print(json.dumps({
-        "peer": "transformers", "torch": torch.__version__, "accuracy": max(evals), "evals": evals, "steps": steps,
+        "peer": "transformers", "version": version, "accuracy": max(evals), "evals": evals, "steps": steps,
         "samples_per_second": a.epochs * len(train) / busy, "tokens_per_second": tokens / busy,
-        "first_step_seconds": first, "seconds": time.time() - START,
+        "first_step_at": first.isoformat(), "seconds": time.time() - START,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 
 

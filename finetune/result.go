@@ -31,6 +31,8 @@ type TrainResult struct {
 	SamplesPerSecond float64 `json:"samples_per_second"`
 	Seconds          float64 `json:"seconds"` // from Run's start to its end
 	PeakRSSBytes     int64   `json:"peak_rss_bytes"`
+	// FirstStepAt is when this process had done its first step.
+	FirstStepAt time.Time `json:"first_step_at"`
 }
 
 // finish ends a run that trained all its epochs.
@@ -59,6 +61,7 @@ func (t *trainer) result() (*Result, error) {
 		Train: TrainResult{
 			Steps: t.opt.steps, SamplesPerSecond: round(t.clock.mean(), 2),
 			Seconds: round(time.Since(t.began).Seconds(), 3), PeakRSSBytes: peakRSS(),
+			FirstStepAt: t.clock.first,
 		},
 		Model: model, Attached: t.net.head, Evaluations: t.history, MaxLength: t.MaxLength,
 	}

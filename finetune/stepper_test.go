@@ -56,7 +56,8 @@ func TestStepperFLOP(t *testing.T) {
 	}
 }
 
-// A step allocates nothing that grows with the batch or the model.
+// A step allocates no tensors: what remains is a little for what runs in
+// parallel, which does not grow with the batch.
 func TestStepAllocations(t *testing.T) {
 	st := newTinyStepper(t, StepperOptions{Rows: 4, Tokens: 8, Labels: 2})
 	perStep := testing.AllocsPerRun(20, func() {
@@ -64,7 +65,9 @@ func TestStepAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Logf("%v allocations a step of %d operators", perStep, st.plan.machine.Steps())
+	if most := float64(st.plan.machine.Steps()); perStep > most {
+		t.Errorf("%v allocations in a step of %v operators", perStep, most)
+	}
 }
 
 func TestStepperWantsAllTrained(t *testing.T) {

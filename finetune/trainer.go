@@ -297,12 +297,17 @@ type stopwatch struct {
 	total   time.Duration
 	samples int
 	recent  float64 // samples a second, smoothed
+	first   time.Time
 }
 
 func (s *stopwatch) start() { s.from = time.Now() }
 
 func (s *stopwatch) stop(samples int) {
-	d := time.Since(s.from)
+	now := time.Now()
+	if s.first.IsZero() {
+		s.first = now
+	}
+	d := now.Sub(s.from)
 	s.total += d
 	s.samples += samples
 	if d > 0 {

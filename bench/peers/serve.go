@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 	"time"
 
 	"github.com/ftk-go/ftk/finetune"
@@ -44,7 +45,7 @@ func serveStep(s serveOptions) error {
 		return err
 	}
 	out := json.NewEncoder(os.Stdout)
-	if err := out.Encode(hello{Peer: "ftk", Version: version.String() + ", " + blas.Info().Name, FLOP: st.FLOP()}); err != nil {
+	if err := out.Encode(hello{Peer: "ftk", Version: version.String() + ", " + blasName(), FLOP: st.FLOP()}); err != nil {
 		return err
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
@@ -136,7 +137,7 @@ func (s serveOptions) printProfile(name string) error {
 		operators += p.Time
 	}
 	fmt.Printf("%s, %d × %d tokens, %d threads, %s: %v a step, %.1f GFLOP/s of %.1f; outside operators (optimiser, norm, loop) %v; %d allocations, %d bytes a step\n",
-		name, s.batch, s.tokens, s.threads, blas.Info().Name, each.Round(time.Microsecond), st.FLOP()/each.Seconds()/1e9, rate,
+		name, s.batch, s.tokens, s.threads, blasName(), each.Round(time.Microsecond), st.FLOP()/each.Seconds()/1e9, rate,
 		(each - operators/time.Duration(s.profile)).Round(time.Microsecond),
 		(after.Mallocs-before.Mallocs)/uint64(s.profile), (after.TotalAlloc-before.TotalAlloc)/uint64(s.profile))
 	fmt.Print(vm.FormatProfile(list))
@@ -149,4 +150,10 @@ func (s serveOptions) printProfile(name string) error {
 	}
 	defer f.Close()
 	return pprof.Lookup("allocs").WriteTo(f, 0)
+}
+
+// blasName is name and version of the library, without what OpenBLAS says of its build.
+func blasName() string {
+	words := strings.Fields(blas.Info().Name)
+	return strings.Join(words[:min(2, len(words))], " ")
 }

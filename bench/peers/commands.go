@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// outcome is what one whole command came to.
+type outcome struct {
+	wall, first float64 // seconds from the start of the command: to its end, to the end of the first step
+	samples     float64 // a second, while training
+	accuracy    float64 // of the best epoch
+	peak        int64   // bytes resident
+}
+
+// training is one whole command to run.
+type training struct {
+	model  model
+	data   dataset
+	freeze string
+	epochs int
+	ws     string // ftk's workspace, in which the model has been imported
+}
+
+// compareCommands measures whole commands for each model, data set, case and number of epochs.
+func (o *options) compareCommands(ctx context.Context) error {
+	cases := slices.DeleteFunc(slices.Clone(o.cases), func(c string) bool { return c == "step" || c == "forward" })
+	if len(cases) == 0 {
+		return nil
+	}
+	t := table{title: fmt.Sprintf("Whole commands, %d training examples", o.rows),
+		head: []string{"model", "data", "trained", "epochs", "peer", "total s", "to first step s", "samples/s", "peak MB", "accuracy",
+			"ftk: total ×", "samples/s ×", "memory", "first step"}}
+	for _, name := range o.models {
+		m, err := o.model(name)
+		if err != nil {
+			return err
+		}
+		ws := filepath.Join(o.work, "ws-"+name)
+		if err := os.MkdirAll(ws, 0o755); err != nil {
+			return err
+		}
+		begin := time.Now()
+		if err := o.output(ctx, o.ftk, "-C", ws, "import", m.dir); err != nil {
+			return err
+		}
+		t.note("%s: ftk import, once before, took %.1f s; it is not in the table.", m.name, time.Since(begin).Seconds())
+		for _, name := range o.data {
+			data, err := o.dataset(name)
+			if err != nil {
+				return err
+			}
+			for _, c := range cases {
+				for _, epochs := range o.epochs {
+					if c == "full" && epochs > 3 {
+						continue
+					}
+					run := training{model: m, data: data, epochs: epochs, ws: ws}
+					run.freeze = map[string]string{"full": "none", "last2": strconv.Itoa(m.layers - 2), "head": "backbone"}[c]
+					if err := o.compareCommand(ctx, run, c, &t); err != nil {
+						return fmt.Errorf("%s, %s, %s, %d epochs: %w", m.name, data.name, c, epochs, err)
+					}
+				}
+			}
+		}
+	}
+	t.write(os.Stdout)
+	return nil
+}
+
+func (o *options) compareCommand(ctx context.Context, run training, what string, t *table) error {
+	sides := []func(context.Context, training) (outcome, error){o.runFtk, o.runTransformers}
+	all := make([][]outcome, len(sides))
+	for range o.rounds {
+		for i, side := range sides {
+			r, err := side(ctx, run)
+			if err != nil {
+				return err
+			}
+			all[i] = append(all[i], r)
+		}
+	}
+	column := func(i int, f func(outcome) float64) []float64 {
+		x := make([]float64, len(all[i]))
+		for j, r := range all[i] {
+			x[j] = f(r)
+		}
+		return x
+	}
+	wall := func(r outcome) float64 { return r.wall }
+	first := func(r outcome) float64 { return r.first }
+	samples := func(r outcome) float64 { return r.samples }
+	peak := func(r outcome) float64 { return float64(r.peak) }
+	for i, name := range []string{"ftk", "transformers"} {
+		// The last four columns are ftk against this peer: how many times faster, and the shares of memory and time to
+		// the first step that it needs.
+		against := func(f func(outcome) float64, faster bool) string {
+			if faster {
+				return number(medianRatio(column(i, f), column(0, f)), 2)
+			}
+			return number(medianRatio(column(0, f), column(i, f)), 2)
+		}
+		t.add(run.model.name, run.data.name, what, strconv.Itoa(run.epochs), name,
+			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), number(median(column(i, samples)), 1),
+			number(median(column(i, peak))/(1<<20), 0), number(median(column(i, func(r outcome) float64 { return r.accuracy })), 4),
+			against(wall, true), against(samples, false), against(peak, false), against(first, false))
+	}
+	return nil
+}
+
+// hyperparameters are given to both sides in these words.
+func (run training) hyperparameters() []string {
+	return []string{"--lr", "5e-5", "--head-lr", "1e-3", "--weight-decay", "0.01", "--warmup", "0.06", "--grad-clip", "1",
+		"--dropout", "0.1", "--max-length", "128", "--pooling", "mean",
+		"--text-column", "text", "--label-column", "label", "--freeze", run.freeze, "--epochs", strconv.Itoa(run.epochs)}
+}
+
+// runFtk runs ftk finetune without features of an earlier run.
+func (o *options) runFtk(ctx context.Context, run training) (outcome, error) {
+	for _, dir := range []string{"cache", "runs"} {
+		if err := os.RemoveAll(filepath.Join(run.ws, ".ftk", dir)); err != nil {
+			return outcome{}, err
+		}
+	}
+	args := append([]string{"-C", run.ws, "--json", "finetune", "--data", run.data.train, "--eval", run.data.eval,
+		"--batch-size", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads), "--seed", strconv.Itoa(o.seed)}, run.hyperparameters()...)
+	var r struct {
+		Eval  struct{ Accuracy float64 }
+		Train struct {
+			SamplesPerSecond float64   `json:"samples_per_second"`
+			FirstStepAt      time.Time `json:"first_step_at"`
+		}
+	}
+	out, err := o.timed(ctx, &r, o.ftk, args...)
+	out.accuracy, out.samples = r.Eval.Accuracy, r.Train.SamplesPerSecond
+	out.first += float64(r.Train.FirstStepAt.UnixNano()) / 1e9
+	return out, err
+}
+
+func (o *options) runTransformers(ctx context.Context, run training) (outcome, error) {
+	args := append([]string{o.peerScript(), "train", "--model", run.model.dir, "--train", run.data.train, "--eval", run.data.eval,
+		"--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads), "--seed", strconv.Itoa(o.seed)}, run.hyperparameters()...)
+	if run.model.random {
+		args = append(args, "--random")
+	}
+	var r struct {
+		Accuracy         float64
+		SamplesPerSecond float64   `json:"samples_per_second"`
+		FirstStepAt      time.Time `json:"first_step_at"`
+	}
+	out, err := o.timed(ctx, &r, o.python, args...)
+	out.accuracy, out.samples = r.Accuracy, r.SamplesPerSecond
+	out.first += float64(r.FirstStepAt.UnixNano()) / 1e9
+	return out, err
+}
+
+// timed runs a command whose last line of output is JSON. The time of the first step is still to be added to first.
+func (o *options) timed(ctx context.Context, result any, name string, args ...string) (outcome, error) {
+	cmd := command(ctx, o.threads, name, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begin := time.Now()
+	err := cmd.Run()
+	out := outcome{wall: time.Since(begin).Seconds(), first: -float64(begin.UnixNano()) / 1e9, peak: peakRSS(cmd.ProcessState)}
+	if err != nil {
+		return out, commandError(cmd, err, stderr.Bytes())
+	}
+	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), result); err != nil {
+		return out, fmt.Errorf("%s: its last line is no JSON: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return out, nil
+}
+
+// output runs a command for what it does.
+func (o *options) output(ctx context.Context, name string, args ...string) error {
+	cmd := command(ctx, o.threads, name, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		return commandError(cmd, err, stderr.Bytes())
+	}
+	return nil
+}
+
+func commandError(cmd *exec.Cmd, err error, stderr []byte) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(stderr) > 0 {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(stderr))
+	}
+	return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+}
