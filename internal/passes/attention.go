@@ -181,13 +181,8 @@ func (s *state) matchMask(v *graph.Value, user *graph.Node) (scores *graph.Value
 			continue
 		}
 		m := maskOf{value: n.Inputs[0], chosen: true, low: low, maskTrue: i == 1}
-		nodes := []*graph.Node{n}
-		if e := op(m.value, "Expand"); e != nil && slices.Equal(s.shapeOf(m.value), s.shapeOf(in)) {
-			m.value = e.Inputs[0] // Attention broadcasts by itself
-			nodes = append(nodes, e)
-		}
 		if dims := s.shapeOf(m.value); dims != nil && len(dims) <= 4 {
-			return in, m, nodes
+			return in, m, []*graph.Node{n}
 		}
 	}
 	return v, m, nil

@@ -3,6 +3,7 @@ package passes
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ftk-go/ftk/internal/graph"
@@ -271,9 +272,11 @@ func (f *inference) product(ds []dim) dim {
 	for _, d := range ds {
 		if d.known() {
 			n *= d.n
-		} else {
-			syms = append(syms, strings.Split(d.sym, "*")...)
+			continue
 		}
+		k, names := d.factors()
+		n *= k
+		syms = append(syms, names...)
 	}
 	if len(syms) == 0 {
 		return fixed(n)
@@ -286,6 +289,23 @@ func (f *inference) product(ds []dim) dim {
 	}
 	slices.Sort(syms)
 	return dim{sym: strings.Join(syms, "*")}
+}
+
+// factors takes a product apart: its number, and its symbols.
+func (d dim) factors() (n int64, syms []string) {
+	if d.known() {
+		return d.n, nil
+	}
+	n = 1
+	for _, s := range strings.Split(d.sym, "*") {
+		if number, ok := strings.CutPrefix(s, "#"); ok {
+			k, _ := strconv.ParseInt(number, 10, 64)
+			n *= k
+		} else {
+			syms = append(syms, s)
+		}
+	}
+	return n, syms
 }
 
 func (f *inference) gather(n *graph.Node, set func([]dim)) {
@@ -498,22 +518,8 @@ func (f *inference) quotient(a, b []dim) dim {
 	if a == nil {
 		return f.unknown()
 	}
-	split := func(d dim) (int64, []string) {
-		n, syms := int64(1), []string{}
-		if d.known() {
-			return d.n, nil
-		}
-		for _, s := range strings.Split(d.sym, "*") {
-			if strings.HasPrefix(s, "#") {
-				fmt.Sscan(s[1:], &n)
-			} else {
-				syms = append(syms, s)
-			}
-		}
-		return n, syms
-	}
-	n, top := split(f.product(a))
-	d, bottom := split(f.product(b))
+	n, top := f.product(a).factors()
+	d, bottom := f.product(b).factors()
 	for _, s := range bottom {
 		i := slices.Index(top, s)
 		if i < 0 {

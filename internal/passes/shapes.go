@@ -8,7 +8,8 @@ import (
 
 // shapes replaces computed targets of Reshape by constants (0 for an axis that keeps its size, −1 for at most one other
 // that is not known) where symbolic shapes show that the result is the same, computed shape tensors all of whose elements
-// are known by constants, and removes Reshapes and Expands that change nothing.
+// are known by constants, and removes Reshapes and Expands that change nothing, or
+// nothing that the operators after them would not do.
 //
 // Before: constants are initializers. After: the arithmetic that computed those shapes has no users left, unless it
 // depends on more than the sizes of inputs.
@@ -23,7 +24,10 @@ func shapes(s *state) error {
 		case "Reshape":
 			s.constantTarget(f, n)
 		case "Expand":
-			if x := f.of(n.Inputs[0]); x != nil && !s.keep[out] && slices.Equal(x, f.of(out)) {
+			if s.keep[out] {
+				continue
+			}
+			if x := f.of(n.Inputs[0]); x != nil && slices.Equal(x, f.of(out)) || s.broadcastAnyway(f, out) {
 				s.g.ReplaceUses(out, n.Inputs[0])
 				s.uses = nil
 			}
@@ -32,6 +36,21 @@ func shapes(s *state) error {
 		}
 	}
 	return nil
+}
+
+// broadcastAnyway reports whether all users of an Expand's output broadcast it to the same shape by themselves, because
+// another operand of theirs has that shape.
+func (s *state) broadcastAnyway(f *inference, out *graph.Value) bool {
+	full := f.of(out)
+	for _, u := range s.usesOf(out) {
+		if full == nil || u.Node == nil || op(u.Node.Output(), "Where", "Add", "Sub", "Mul", "Div", "And", "Or") == nil {
+			return false
+		}
+		if !slices.ContainsFunc(u.Node.Inputs, func(v *graph.Value) bool { return v != out && slices.Equal(f.of(v), full) }) {
+			return false
+		}
+	}
+	return full != nil
 }
 
 func (s *state) constantTarget(f *inference, n *graph.Node) {
