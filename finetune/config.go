@@ -17,9 +17,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/finetune/workspace"
+	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/tokenize"
 )
@@ -83,44 +86,66 @@ const (
 	LossHinge        = "hinge"
 )
 
-// Check tells what is wrong with the settings.
+// Check tells what is wrong with the settings, by the names that the command
+// line has for them.
 func (s *Settings) Check() error {
-	positive := func(v int) bool { return v > 0 }
 	finite := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 	switch {
-	case s.Head != "classify":
-		return fmt.Errorf("head %q: only classify can be trained so far", s.Head)
+	case !slices.Contains(heads.Kinds(), s.Head):
+		return fmt.Errorf("--head %q: the heads are: %s", s.Head, strings.Join(heads.Kinds(), ", "))
 	case s.Train == "":
-		return errors.New("no training data (--data)")
+		return errors.New("no training data: give --data FILE")
 	case s.Eval == "" && s.EvalSplit == 0:
 		return errors.New("no evaluation data: give --eval FILE or --eval-split SHARE")
 	case s.Eval != "" && s.EvalSplit != 0:
-		return errors.New("--eval and --eval-split exclude each other")
+		return errors.New("--eval and --eval-split exclude each other: give one of them")
 	case s.EvalSplit != 0 && !(s.EvalSplit > 0 && s.EvalSplit < 1):
-		return fmt.Errorf("evaluation share %v is not between 0 and 1", s.EvalSplit)
-	case !positive(s.Epochs):
-		return fmt.Errorf("%d epochs", s.Epochs)
-	case !positive(s.BatchSize):
-		return fmt.Errorf("batch size %d", s.BatchSize)
-	case !positive(s.GradAccum):
-		return fmt.Errorf("gradient accumulation over %d batches", s.GradAccum)
-	case !finite(s.LearningRate), !finite(s.HeadLearningRate):
-		return fmt.Errorf("learning rate %v, of the head %v", s.LearningRate, s.HeadLearningRate)
+		return fmt.Errorf("--eval-split %v: it is a share between 0 and 1, such as 0.1", s.EvalSplit)
+	case !freezes(s.Freeze):
+		return fmt.Errorf("--freeze %q: it is backbone, embeddings, none, or a number of layers", s.Freeze)
+	case s.Pooling != "" && !slices.Contains(poolings, s.Pooling):
+		return fmt.Errorf("--pooling %q: it is one of %s", s.Pooling, strings.Join(poolings, ", "))
+	case s.Epochs < 1:
+		return fmt.Errorf("--epochs %d: it takes at least 1", s.Epochs)
+	case s.BatchSize < 1:
+		return fmt.Errorf("--batch-size %d: it takes at least 1", s.BatchSize)
+	case s.GradAccum < 1:
+		return fmt.Errorf("--grad-accum %d: it takes at least 1", s.GradAccum)
+	case !finite(s.LearningRate):
+		return fmt.Errorf("--lr %v: it is a number from 0", s.LearningRate)
+	case !finite(s.HeadLearningRate):
+		return fmt.Errorf("--head-lr %v: it is a number from 0", s.HeadLearningRate)
 	case !finite(s.WeightDecay):
-		return fmt.Errorf("weight decay %v", s.WeightDecay)
+		return fmt.Errorf("--weight-decay %v: it is a number from 0", s.WeightDecay)
 	case !finite(s.GradClip):
-		return fmt.Errorf("gradient clipping at norm %v", s.GradClip)
+		return fmt.Errorf("--grad-clip %v: it is a number from 0", s.GradClip)
 	case !(s.Dropout >= 0 && s.Dropout < 1):
-		return fmt.Errorf("dropout %v is not in [0, 1)", s.Dropout)
+		return fmt.Errorf("--dropout %v: it is a share from 0, less than 1", s.Dropout)
 	case !(s.LabelSmoothing >= 0 && s.LabelSmoothing < 1):
-		return fmt.Errorf("label smoothing %v is not in [0, 1)", s.LabelSmoothing)
+		return fmt.Errorf("--label-smoothing %v: it is a share from 0, less than 1", s.LabelSmoothing)
 	case !slices.Contains([]string{LossCrossEntropy, LossHinge}, s.Loss):
-		return fmt.Errorf("unknown loss %q; there are %s and %s", s.Loss, LossCrossEntropy, LossHinge)
+		return fmt.Errorf("--loss %q: there are %s and %s", s.Loss, LossCrossEntropy, LossHinge)
+	case s.LabelSmoothing != 0 && s.Loss != LossCrossEntropy:
+		return fmt.Errorf("--label-smoothing is for --loss %s, not for %s", LossCrossEntropy, s.Loss)
 	case s.MaxLength < 0:
-		return fmt.Errorf("maximum length %d", s.MaxLength)
+		return fmt.Errorf("--max-length %d: it takes 0 or more", s.MaxLength)
+	case s.Threads < 0:
+		return fmt.Errorf("--threads %d: it takes 0 (all cores) or more", s.Threads)
 	case s.CacheLimit < 0:
-		return fmt.Errorf("cache limit %d", s.CacheLimit)
+		return errors.New("--cache-limit: it takes 0 or more")
 	}
 	_, err := NewSchedule(s.Schedule, s.Warmup, 1)
 	return err
+}
+
+// poolings are the values of Pooling.
+var poolings = []string{heads.Auto, heads.CLS, heads.Mean, heads.Pooler}
+
+// freezes tells whether models.Freeze can take a specification; the number of
+// layers is checked there.
+func freezes(spec string) bool {
+	if n, err := strconv.Atoi(spec); err == nil {
+		return n >= 0
+	}
+	return slices.Contains([]string{"backbone", "embeddings", "none"}, spec)
 }

@@ -3,6 +3,7 @@ package finetune
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Schedule gives the learning rate of each optimiser step as a factor of the
@@ -25,10 +26,10 @@ func NewSchedule(kind string, warmup float64, total int) (Schedule, error) {
 		known = known || k == kind
 	}
 	if !known {
-		return Schedule{}, fmt.Errorf("unknown schedule %q; there are %v", kind, ScheduleKinds)
+		return Schedule{}, fmt.Errorf("--schedule %q: there are %s", kind, strings.Join(ScheduleKinds, ", "))
 	}
 	if !(warmup >= 0) || (warmup >= 1 && warmup != math.Trunc(warmup)) {
-		return Schedule{}, fmt.Errorf("warm-up %v is neither a share below 1 nor a number of steps", warmup)
+		return Schedule{}, fmt.Errorf("--warmup %v: it is a share below 1 or a number of steps", warmup)
 	}
 	steps := int(warmup)
 	if warmup < 1 {

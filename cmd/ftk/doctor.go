@@ -13,6 +13,8 @@ func newDoctorCommand() *cobra.Command {
 		Long: `doctor prints the libraries that ftk found with their versions, the measured rate
 of matrix products, what the processor can do, and for each thing missing the
 one command that mends it. The exit status is 1 when something needed is missing.`,
+		Example: `  ftk doctor
+  ftk doctor --json`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			report := doctor.Examine()

@@ -35,6 +35,9 @@ more than 1e-4 of their scale, export refuses.`,
   ftk export --run 3 --out ./model`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dir == "" {
+				return usagef("export needs --out DIR")
+			}
 			return runExport(cmd.Context(), dir, run, threads)
 		},
 	}
@@ -104,6 +107,9 @@ type trainedRun struct {
 
 // openTrained loads a run of the workspace, the newest for "".
 func openTrained(id string, threads int) (*trainedRun, error) {
+	if err := errors.Join(checkRun(id), checkThreads(threads)); err != nil {
+		return nil, err
+	}
 	ws, err := workspace.Open(global.workspace)
 	if err != nil {
 		return nil, err

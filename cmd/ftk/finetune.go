@@ -36,7 +36,7 @@ so far is kept, and --resume goes on where it stopped.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.CacheLimit = cacheLimit << 20
 			if err := s.Check(); err != nil {
-				return usagef("finetune: %w", err)
+				return usagef("finetune: %w; see 'ftk finetune --help'", err)
 			}
 			return runFinetune(cmd.Context(), s, resume)
 		},
@@ -75,6 +75,9 @@ so far is kept, and --resume goes on where it stopped.`,
 func runFinetune(ctx context.Context, s finetune.Settings, resume bool) error {
 	ws, err := workspace.Open(global.workspace)
 	if err != nil {
+		return err
+	}
+	if _, err := ws.ModelDir(); err != nil { // before Lock makes a .ftk
 		return err
 	}
 	if err := ws.Lock(); err != nil {

@@ -34,6 +34,9 @@ probability, and with --json the probabilities of all labels.`,
 			if (len(texts) == 0) == (data == "") {
 				return usagef("predict takes either --text or --data")
 			}
+			if err := checkThreads(threads); err != nil {
+				return err
+			}
 			p, err := exporter.OpenPredictor(model, threads)
 			if err != nil {
 				return err

@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/ftk-go/ftk/finetune"
+	"github.com/ftk-go/ftk/finetune/dataset"
 )
 
 // trainingProgress shows a run: a bar on stderr where that is a terminal, lines
@@ -47,7 +49,7 @@ func (p *trainingProgress) end() {
 func (p *trainingProgress) event(e finetune.Event) {
 	switch e := e.(type) {
 	case finetune.Loaded:
-		say("%s examples to train on, %s to evaluate, %d labels; columns: %s", count(int64(e.Examples)), count(int64(e.EvalExamples)), len(e.Labels), e.Columns)
+		say("%s examples to train on, %s to evaluate, %d labels; columns: %s", count(int64(e.Examples)), count(int64(e.EvalExamples)), len(e.Labels), columns(e.Columns))
 		say("%s values trained, %s frozen; %d steps", count(e.Trainable), count(e.Frozen), e.Steps)
 	case finetune.Features:
 		switch {
@@ -92,6 +94,17 @@ func (p *trainingProgress) set(n int) {
 	if p.bar != nil {
 		p.bar.Set(n)
 	}
+}
+
+// columns says which columns are read: text "question", label "intent".
+func columns(c dataset.Columns) string {
+	var parts []string
+	for _, p := range []struct{ what, name string }{{"text", c.Text}, {"pair", c.Pair}, {"label", c.Label}} {
+		if p.name != "" {
+			parts = append(parts, fmt.Sprintf("%s %q", p.what, p.name))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // megabytes writes a number of bytes as people read it.

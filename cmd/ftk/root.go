@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,6 +65,22 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// checkThreads makes a negative --threads a usage error.
+func checkThreads(n int) error {
+	if n < 0 {
+		return usagef("--threads %d: it takes 0 (all cores) or more", n)
+	}
+	return nil
+}
+
+// checkRun makes a --run that is not a number a usage error.
+func checkRun(id string) error {
+	if n, err := strconv.Atoi(id); id != "" && (err != nil || n < 1) {
+		return usagef("--run %q: a run is named by its number, such as 1 or 0001", id)
+	}
+	return nil
 }
 
 func firstLine(s string) string {

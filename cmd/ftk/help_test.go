@@ -1,0 +1,80 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// TestHelp walks all commands: each says what it does, with an example that
+// begins with its own name, and every flag is explained.
+func TestHelp(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Name() == "help" || c.Name() == "completion" {
+			return
+		}
+		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) {
+			o := must(t, append(strings.Fields(c.CommandPath())[1:], "--help")...)
+			for _, want := range []string{c.Long, "Examples:\n  " + c.CommandPath()} {
+				if want == "" || !strings.Contains(o.stdout, want) {
+					t.Errorf("the help has no %q:\n%s", want, o.stdout)
+				}
+			}
+		})
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRootCommand())
+}
+
+// TestUsage holds wrong command lines: exit status 2, one line that says where
+// to read on or what there is, and nothing touched.
+func TestUsage(t *testing.T) {
+	data := writeTask(t, "data.csv", 30, 1)
+	finetune := func(more ...string) []string {
+		return append([]string{"finetune", "--data", data, "--eval", data}, more...)
+	}
+	for name, c := range map[string]struct {
+		args  []string
+		words []string
+	}{
+		"command":           {[]string{"finetoon"}, []string{`"finetoon"`, "ftk --help"}},
+		"flag":              {[]string{"import", "--tokeniser", "x", "y"}, []string{"--tokeniser", "ftk import --help"}},
+		"no model":          {[]string{"import"}, []string{"1 arg", "ftk import --help"}},
+		"two models":        {[]string{"import", "a", "b"}, []string{"1 arg"}},
+		"argument":          {[]string{"export", "somewhere"}, []string{`"somewhere"`, "ftk export --help"}},
+		"not a number":      {finetune("--epochs", "many"), []string{"--epochs", "many"}},
+		"no epochs":         {finetune("--epochs", "0"), []string{"--epochs 0"}},
+		"no batch":          {finetune("--batch-size", "0"), []string{"--batch-size 0"}},
+		"negative lr":       {finetune("--lr", "-1"), []string{"--lr"}},
+		"freeze":            {finetune("--freeze", "all"), []string{"--freeze", `"all"`, "backbone", "embeddings", "none"}},
+		"eval's threads":    {[]string{"eval", "--data", data, "--threads", "-1"}, []string{"--threads -1"}},
+		"predict's threads": {[]string{"predict", "--model", "x", "--text", "a", "--threads", "-1"}, []string{"--threads -1"}},
+		"negative freeze":   {finetune("--freeze", "-1"), []string{"--freeze", "backbone"}},
+		"pooling":           {finetune("--pooling", "max"), []string{"--pooling", `"max"`, "mean", "cls"}},
+		"head":              {finetune("--head", "poetry"), []string{`"poetry"`, "classify"}},
+		"loss":              {finetune("--loss", "mse"), []string{`"mse"`, "cross-entropy", "hinge"}},
+		"schedule":          {finetune("--schedule", "zigzag"), []string{`"zigzag"`, "linear", "cosine", "constant"}},
+		"smoothed hinge":    {finetune("--loss", "hinge", "--label-smoothing", "0.1"), []string{"--label-smoothing", "cross-entropy"}},
+		"threads":           {finetune("--threads", "-2"), []string{"--threads -2"}},
+		"cache":             {finetune("--cache-limit", "-2"), []string{"--cache-limit"}},
+		"split too":         {finetune("--eval-split", "0.1"), []string{"--eval", "--eval-split"}},
+		"no data":           {[]string{"finetune", "--eval", data}, []string{"--data"}},
+		"no eval":           {[]string{"finetune", "--data", data}, []string{"--eval", "--eval-split"}},
+		"split":             {[]string{"finetune", "--data", data, "--eval-split", "1.5"}, []string{"--eval-split 1.5"}},
+		"eval of nothing":   {[]string{"eval"}, []string{"--data"}},
+		"run":               {[]string{"export", "--run", "first"}, []string{"--run", `"first"`}},
+		"out":               {[]string{"export", "--out", ""}, []string{"--out"}},
+		"predict with what": {[]string{"predict", "--text", "x"}, []string{"--model"}},
+		"predict what":      {[]string{"predict", "--model", "x"}, []string{"--text", "--data"}},
+		"predict which":     {[]string{"predict", "--model", "x", "--text", "a", "--data", data}, []string{"--text", "--data"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ws := t.TempDir()
+			unchanged(t, ws, func() { fails(t, exitUsage, c.words, append(c.args, "-C", ws)...) })
+		})
+	}
+}
