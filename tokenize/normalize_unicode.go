@@ -96,13 +96,7 @@ type decompositions struct {
 var decomposed = sync.OnceValue(func() *decompositions {
 	d := &decompositions{map[rune][]rune{}, map[rune][]rune{}, map[rune]uint8{}, map[[2]rune]rune{}}
 	for r := rune(0x80); r < 0x30000; r++ {
-		if r == 0xac00 {
-			r = 0xd7a4
-		}
-		if r == 0xd800 {
-			r = 0xe000
-		}
-		if afterUnicode9(r) {
+		if hangul(r) || !utf8.ValidRune(r) || afterUnicode9(r) {
 			continue
 		}
 		s := string(r)
@@ -142,7 +136,8 @@ func decompose(dst []rune, r rune, compatible bool) []rune {
 	if r < 0xa0 {
 		return append(dst, r)
 	}
-	if s := r - hangulBase; s >= 0 && s < hangulCount {
+	if hangul(r) {
+		s := r - hangulBase
 		dst = append(dst, leadBase+s/(vowelCount*tailCount), vowelBase+s%(vowelCount*tailCount)/tailCount)
 		if tail := s % tailCount; tail > 0 {
 			dst = append(dst, tailBase+tail)
@@ -164,7 +159,7 @@ func compose(a, b rune) rune {
 	switch {
 	case a >= leadBase && a < leadBase+leadCount && b >= vowelBase && b < vowelBase+vowelCount:
 		return hangulBase + ((a-leadBase)*vowelCount+b-vowelBase)*tailCount
-	case a >= hangulBase && a < hangulBase+hangulCount && (a-hangulBase)%tailCount == 0 && b > tailBase && b < tailBase+tailCount:
+	case hangul(a) && (a-hangulBase)%tailCount == 0 && b > tailBase && b < tailBase+tailCount:
 		return a + b - tailBase
 	}
 	return decomposed().pairs[[2]rune{a, b}]
@@ -190,5 +185,8 @@ func afterUnicode9(r rune) bool {
 	})
 	return found
 }
+
+// hangul says whether r is a Hangul syllable.
+func hangul(r rune) bool { return r >= hangulBase && r < hangulBase+hangulCount }
 
 type runeRange struct{ first, last rune }

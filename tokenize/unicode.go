@@ -6,7 +6,7 @@ import (
 )
 
 // Classes of characters, as the Hugging Face tokenizers see them. Their libraries carry tables of different Unicode versions;
-// oldControl and the like below put the tables of Go right where these differ.
+// classCorrections puts the tables of Go right where these differ.
 const (
 	isSpace   uint16 = 1 << iota // White_Space
 	isControl                    // Cc, Cf, Co but not tab, newline, carriage return: what BERT's clean_text drops
@@ -33,8 +33,8 @@ func (t *classTable) of(r rune) uint16 {
 	return t.pages[t.page[r>>8]][r&0xff]
 }
 
-// classes is made once, when the first tokenizer is loaded.
-var classes = sync.OnceValue(func() *classTable {
+// goClasses returns the classes of every character according to Go's own tables.
+func goClasses() []uint16 {
 	flat := make([]uint16, 0x110000)
 	set := func(class uint16, tables ...*unicode.RangeTable) {
 		for _, t := range tables {
@@ -60,15 +60,20 @@ var classes = sync.OnceValue(func() *classTable {
 	set(isWord, unicode.L, unicode.Nl, unicode.Other_Alphabetic, unicode.M, unicode.Nd, unicode.Pc, unicode.Join_Control)
 	set(isLetter, unicode.L)
 	set(isNumeral, unicode.N)
+	for _, c := range "\t\n\r" {
+		flat[c] &^= isControl
+	}
+	return flat
+}
+
+// classes is made once, when the first tokenizer is loaded.
+var classes = sync.OnceValue(func() *classTable {
+	flat := goClasses()
 	for _, c := range classCorrections {
 		for r := c.first; r <= c.last; r++ {
 			flat[r] = flat[r]&^c.clear | c.set
 		}
 	}
-	for _, c := range "\t\n\r" {
-		flat[c] &^= isControl
-	}
-
 	t := &classTable{}
 	seen := map[[256]uint16]uint16{}
 	for p := range t.page {
