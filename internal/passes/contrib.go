@@ -57,7 +57,7 @@ func (s *state) fusedMatMul(n *graph.Node) {
 	b := n.Inputs[1]
 	if n.Int("transB", 0) == 1 {
 		dims := s.shapeOf(b)
-		if dims == nil || len(dims) < 2 {
+		if len(dims) < 2 {
 			return
 		}
 		perm := make([]int64, len(dims))

@@ -1,8 +1,6 @@
 package tensorop
 
 import (
-	"math"
-
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -64,12 +62,10 @@ func runPairs[T, R any](out []R, a, b []T, p pairs, f vectors[T, R]) {
 	}
 	wa, wb := walk{shape: p.shape, stride: p.a}, walk{shape: p.shape, stride: p.b}
 	parallel.For(wa.rows(), max(1, parallelGrain/inner), func(lo, hi int) {
-		froms := make([]int, 0, hi-lo)
-		wb.each(lo, hi, func(_, from int) { froms = append(froms, from) })
-		k := 0
+		fromB := make([]int, 0, hi-lo)
+		wb.each(lo, hi, func(_, from int) { fromB = append(fromB, from) })
 		wa.each(lo, hi, func(to, from int) {
-			f.run(out, a, b, to, from, froms[k], inner, sa, sb)
-			k++
+			f.run(out, a, b, to, from, fromB[to/inner-lo], inner, sa, sb)
 		})
 	})
 }
@@ -100,6 +96,9 @@ func pairKernel[T, R any](p pairs, f vectors[T, R]) Kernel {
 func numeric(dt tensor.Dtype, p pairs, op string) Kernel {
 	switch dt {
 	case tensor.Float32:
+		if k := fastPairs(op, p); k != nil && size(p.shape) > 0 {
+			return k
+		}
 		return pairKernel(p, floatArithmetic[float32](op))
 	case tensor.Float64:
 		return pairKernel(p, floatArithmetic[float64](op))
@@ -121,221 +120,6 @@ func numeric(dt tensor.Dtype, p pairs, op string) Kernel {
 		return pairKernel(p, intArithmetic[uint8](op))
 	}
 	return nil
-}
-
-func arithmetic[T number](op string) (vectors[T, T], bool) {
-	switch op {
-	case "Add":
-		return vectors[T, T]{
-			func(d, a, b []T) {
-				for i := range d {
-					d[i] = a[i] + b[i]
-				}
-			},
-			func(d, a []T, b T) {
-				for i := range d {
-					d[i] = a[i] + b
-				}
-			},
-			func(d []T, a T, b []T) {
-				for i := range d {
-					d[i] = a + b[i]
-				}
-			}}, true
-	case "Sub":
-		return vectors[T, T]{
-			func(d, a, b []T) {
-				for i := range d {
-					d[i] = a[i] - b[i]
-				}
-			},
-			func(d, a []T, b T) {
-				for i := range d {
-					d[i] = a[i] - b
-				}
-			},
-			func(d []T, a T, b []T) {
-				for i := range d {
-					d[i] = a - b[i]
-				}
-			}}, true
-	case "Mul":
-		return vectors[T, T]{
-			func(d, a, b []T) {
-				for i := range d {
-					d[i] = a[i] * b[i]
-				}
-			},
-			func(d, a []T, b T) {
-				for i := range d {
-					d[i] = a[i] * b
-				}
-			},
-			func(d []T, a T, b []T) {
-				for i := range d {
-					d[i] = a * b[i]
-				}
-			}}, true
-	case "Max":
-		return lift(func(a, b T) T { return max(a, b) }), true
-	case "Min":
-		return lift(func(a, b T) T { return min(a, b) }), true
-	}
-	return vectors[T, T]{}, false
-}
-
-func floatArithmetic[T float](op string) vectors[T, T] {
-	if f, ok := arithmetic[T](op); ok {
-		return f
-	}
-	switch op {
-	case "Div":
-		return vectors[T, T]{
-			func(d, a, b []T) {
-				for i := range d {
-					d[i] = a[i] / b[i]
-				}
-			},
-			func(d, a []T, b T) {
-				for i := range d {
-					d[i] = a[i] / b
-				}
-			},
-			func(d []T, a T, b []T) {
-				for i := range d {
-					d[i] = a / b[i]
-				}
-			}}
-	case "Pow":
-		f := lift(func(a, b T) T { return T(math.Pow(float64(a), float64(b))) })
-		power := f.vs
-		f.vs = func(d, a []T, b T) {
-			if b != 2 {
-				power(d, a, b)
-				return
-			}
-			for i := range d {
-				d[i] = a[i] * a[i]
-			}
-		}
-		return f
-	case "Fmod":
-		return lift(func(a, b T) T { return T(math.Mod(float64(a), float64(b))) })
-	case "Mod":
-		return lift(func(a, b T) T { return a - b*T(math.Floor(float64(a/b))) })
-	case "PowGradA": // b·a^(b−1)
-		return lift(func(a, b T) T {
-			if b == 0 {
-				return 0
-			}
-			return b * T(math.Pow(float64(a), float64(b-1)))
-		})
-	case "PowGradB": // aᵇ·ln a; 0 where a is 0, as in PyTorch
-		return lift(func(a, b T) T {
-			if a == 0 && b >= 0 {
-				return 0
-			}
-			return T(math.Pow(float64(a), float64(b)) * math.Log(float64(a)))
-		})
-	case "MaxGrad": // share of a in max(a, b): ties are halved, as in PyTorch
-		return lift(func(a, b T) T { return share[T](a > b, a == b) })
-	case "MinGrad":
-		return lift(func(a, b T) T { return share[T](a < b, a == b) })
-	case "PRelu":
-		return lift(func(a, b T) T {
-			if a < 0 {
-				return a * b
-			}
-			return a
-		})
-	case "PReluGradA":
-		return lift(func(a, b T) T {
-			if a < 0 {
-				return b
-			}
-			return 1
-		})
-	case "PReluGradB":
-		return lift(func(a, _ T) T { return min(a, 0) })
-	}
-	return vectors[T, T]{}
-}
-
-func share[T float](wins, ties bool) T {
-	switch {
-	case wins:
-		return 1
-	case ties:
-		return 0.5
-	}
-	return 0
-}
-
-func intArithmetic[T integer](op string) vectors[T, T] {
-	if f, ok := arithmetic[T](op); ok {
-		return f
-	}
-	switch op {
-	case "Div":
-		return lift(func(a, b T) T {
-			if b == 0 {
-				return 0 // undefined in ONNX; a fault would take the program down
-			}
-			return a / b
-		})
-	case "Mod": // sign of the divisor
-		return lift(func(a, b T) T {
-			if b == 0 {
-				return 0
-			}
-			r := a % b
-			if r != 0 && (r < 0) != (b < 0) {
-				r += b
-			}
-			return r
-		})
-	case "Fmod": // sign of the dividend
-		return lift(func(a, b T) T {
-			if b == 0 {
-				return 0
-			}
-			return a % b
-		})
-	case "Pow":
-		return lift(intPow[T])
-	case "BitShiftLEFT":
-		return lift(func(a, b T) T { return a << uint64(b) })
-	case "BitShiftRIGHT":
-		return lift(func(a, b T) T { return a >> uint64(b) })
-	case "BitwiseAnd":
-		return lift(func(a, b T) T { return a & b })
-	case "BitwiseOr":
-		return lift(func(a, b T) T { return a | b })
-	case "BitwiseXor":
-		return lift(func(a, b T) T { return a ^ b })
-	case "PRelu":
-		return lift(func(a, b T) T {
-			if a < 0 {
-				return a * b
-			}
-			return a
-		})
-	}
-	return vectors[T, T]{}
-}
-
-func intPow[T integer](a, b T) T {
-	if b < 0 {
-		return T(math.Pow(float64(a), float64(b)))
-	}
-	r := T(1)
-	for ; b > 0; b >>= 1 {
-		if b&1 == 1 {
-			r *= a
-		}
-		a *= a
-	}
-	return r
 }
 
 // Binary applies an arithmetic operator with broadcasting: Add, Sub, Mul, Div, Pow, Max, Min, Mod, Fmod, PRelu,
@@ -455,79 +239,4 @@ func (c *chain) to(n, like *G.Node) *G.Node {
 		return nil
 	}
 	return c.do(SumTo(n, like.Shape()))
-}
-
-// Compare applies Equal, Greater, GreaterOrEqual, Less or LessOrEqual with broadcasting; the result is boolean.
-func Compare(op string, a, b *G.Node) (*G.Node, error) {
-	dt := a.Dtype()
-	if dt != b.Dtype() {
-		return nil, typeError(op, dt, b.Dtype())
-	}
-	p, err := planPairs(a.Shape(), b.Shape())
-	if err != nil {
-		return nil, err
-	}
-	var run Kernel
-	switch dt {
-	case tensor.Float32:
-		run = pairKernel(p, comparison[float32](op))
-	case tensor.Float64:
-		run = pairKernel(p, comparison[float64](op))
-	case tensor.Int64:
-		run = pairKernel(p, comparison[int64](op))
-	case tensor.Int32:
-		run = pairKernel(p, comparison[int32](op))
-	case tensor.Int16:
-		run = pairKernel(p, comparison[int16](op))
-	case tensor.Int8:
-		run = pairKernel(p, comparison[int8](op))
-	case tensor.Uint64:
-		run = pairKernel(p, comparison[uint64](op))
-	case tensor.Uint32:
-		run = pairKernel(p, comparison[uint32](op))
-	case tensor.Uint16:
-		run = pairKernel(p, comparison[uint16](op))
-	case tensor.Uint8:
-		run = pairKernel(p, comparison[uint8](op))
-	case tensor.Bool:
-		if op == "Equal" {
-			run = pairKernel(p, lift(func(a, b bool) bool { return a == b }))
-		}
-	}
-	if run == nil {
-		return nil, typeError(op, dt)
-	}
-	return define(spec{name: op, dtype: tensor.Bool, shape: p.result, run: run}, a, b)
-}
-
-func comparison[T number](op string) vectors[T, bool] {
-	switch op {
-	case "Equal":
-		return lift(func(a, b T) bool { return a == b })
-	case "Greater":
-		return lift(func(a, b T) bool { return a > b })
-	case "GreaterOrEqual":
-		return lift(func(a, b T) bool { return a >= b })
-	case "Less":
-		return lift(func(a, b T) bool { return a < b })
-	default:
-		return lift(func(a, b T) bool { return a <= b })
-	}
-}
-
-// Logic applies And, Or or Xor with broadcasting.
-func Logic(op string, a, b *G.Node) (*G.Node, error) {
-	if a.Dtype() != tensor.Bool || b.Dtype() != tensor.Bool {
-		return nil, typeError(op, a.Dtype(), b.Dtype())
-	}
-	p, err := planPairs(a.Shape(), b.Shape())
-	if err != nil {
-		return nil, err
-	}
-	f := map[string]func(a, b bool) bool{
-		"And": func(a, b bool) bool { return a && b },
-		"Or":  func(a, b bool) bool { return a || b },
-		"Xor": func(a, b bool) bool { return a != b },
-	}[op]
-	return define(spec{name: op, dtype: tensor.Bool, shape: p.result, run: pairKernel(p, lift(f))}, a, b)
 }

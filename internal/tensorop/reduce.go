@@ -142,6 +142,9 @@ func reduceKernel(dt tensor.Dtype, op string, r reduction) Kernel {
 	}
 	switch dt {
 	case tensor.Float32:
+		if k := fastSum(r); k != nil && op == "ReduceSum" && size(r.shape) > 0 {
+			return k
+		}
 		return reduceOf(op, r, float32(math.Inf(sign)))
 	case tensor.Float64:
 		return reduceOf(op, r, math.Inf(sign))
@@ -230,7 +233,7 @@ func mapNamed(name string, x *G.Node) (*G.Node, error) {
 	}
 	f := Functions[name]
 	f.Name = name
-	return Map(f, x)
+	return Map(vectorised(f), x)
 }
 
 // Apply applies one of Functions, or of IntFunctions to integers.

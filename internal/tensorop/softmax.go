@@ -7,6 +7,7 @@ import (
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/ftk-go/ftk/internal/kernels"
 	"github.com/ftk-go/ftk/internal/parallel"
 )
 
@@ -37,6 +38,8 @@ func Softmax(x *G.Node, axis int, logarithm bool) (*G.Node, error) {
 		run: func(out *tensor.Dense, in []*tensor.Dense) error {
 			if dt == tensor.Float64 {
 				softmaxInto(values[float64](out), values[float64](in[0]), l, logarithm)
+			} else if l.inner == 1 && !logarithm {
+				kernels.SoftmaxRows(values[float32](out), values[float32](in[0]), l.outer, l.len)
 			} else {
 				softmaxInto(values[float32](out), values[float32](in[0]), l, logarithm)
 			}
@@ -48,6 +51,8 @@ func Softmax(x *G.Node, axis int, logarithm bool) (*G.Node, error) {
 				run: func(out *tensor.Dense, in []*tensor.Dense) error {
 					if dt == tensor.Float64 {
 						softmaxGradInto(values[float64](out), values[float64](in[0]), values[float64](in[1]), l, logarithm)
+					} else if l.inner == 1 && !logarithm {
+						kernels.SoftmaxRowsGrad(values[float32](out), values[float32](in[0]), values[float32](in[1]), l.outer, l.len)
 					} else {
 						softmaxGradInto(values[float32](out), values[float32](in[0]), values[float32](in[1]), l, logarithm)
 					}
