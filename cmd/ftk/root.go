@@ -53,6 +53,7 @@ func commands() []*cobra.Command {
 		newEvalCommand(),
 		newExportCommand(),
 		newPredictCommand(),
+		newTokenizeCommand(),
 		newDoctorCommand(),
 	}
 }
@@ -89,8 +90,11 @@ func firstLine(s string) string {
 }
 
 // printJSON writes v as one line of JSON to standard output.
-func printJSON(v any) error {
-	enc := json.NewEncoder(os.Stdout)
+func printJSON(v any) error { return writeJSON(os.Stdout, v) }
+
+// writeJSON writes v as one line of JSON.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }

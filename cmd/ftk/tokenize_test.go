@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ftk-go/ftk/internal/testenv"
+)
+
+// runTokenize runs the command and returns what it printed.
+func runTokenize(t *testing.T, stdin string, args ...string) (string, error) {
+	t.Helper()
+	root := newRootCommand()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetIn(strings.NewReader(stdin))
+	tokenizer := filepath.Join(testenv.Root(t), "testdata", "tokenizers", "bert_uncased.json")
+	root.SetArgs(append([]string{"tokenize", "--tokenizer", tokenizer}, args...))
+	err := root.Execute()
+	return out.String(), err
+}
+
+func TestTokenizeCommand(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "texts.txt")
+	if err := os.WriteFile(file, []byte("the quick brown\tfox jumps\nCafé,\tÜber\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := runTokenize(t, "", "--data", file, "--pair")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines, want 2:\n%s", len(lines), text)
+	}
+	var got tokenizedLine
+	if err := json.Unmarshal([]byte(lines[1]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Row != 1 || got.Text != "Café," || *got.Pair != "Über" || got.Tokens[0] != "[CLS]" || got.WordIDs[0] != nil {
+		t.Errorf("%s", lines[1])
+	}
+	comma := slices.Index(got.Tokens, ",")
+	if comma < 0 || got.Offsets[comma] != [2]int{5, 6} || *got.WordIDs[comma] != 1 || got.TypeIDs[comma] != 0 {
+		t.Errorf("comma at byte 5 of the first text: %s", lines[1])
+	}
+	if n := len(got.IDs); len(got.Offsets) != n || len(got.TypeIDs) != n || len(got.AttentionMask) != n || got.TypeIDs[n-1] != 1 {
+		t.Errorf("%s", lines[1])
+	}
+}
+
+func TestTokenizeCommandWindows(t *testing.T) {
+	text, err := runTokenize(t, "one two three four five six seven eight\n", "--data", "-", "--max-length", "8", "--stride", "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		var got tokenizedLine
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Window != i || got.Row != 0 || len(got.IDs) > 8 {
+			t.Errorf("window %d: %s", i, line)
+		}
+	}
+	if len(lines) < 2 {
+		t.Errorf("%d windows", len(lines))
+	}
+}
+
+func TestTokenizeCommandUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{}, {"--text", "a", "--data", "f"}, {"--text", "a", "--truncation", "never"}, {"--text", "a", "--stride", "2"},
+		{"--text", "a", "--max-length", "-1"}, {"--text", "a", "--threads", "-1"},
+	} {
+		if _, err := runTokenize(t, "", args...); err == nil {
+			t.Errorf("%q was taken", args)
+		} else if _, ok := err.(usageError); !ok {
+			t.Errorf("%q: %v is no usage error", args, err)
+		}
+	}
+	if _, err := runTokenize(t, "", "--text", "no tab", "--pair"); err == nil {
+		t.Error("a line without a tab was taken as a pair")
+	}
+}
