@@ -155,9 +155,6 @@ func (f *feeder) values(dst []int64, b *batch, role models.Role) {
 	}
 }
 
-// input returns the values of an int64 graph input of the batch.
-func (b *batch) input(name string) []int64 { return b.inputs[name].I64 }
-
 // batches yields the batches of plans in order. While one is in use the next
 // is made by another goroutine; a batch is valid until the next is asked for.
 func (f *feeder) batches(ctx context.Context, plans []batchPlan) iter.Seq2[*batch, error] {

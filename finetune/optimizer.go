@@ -161,11 +161,10 @@ func (o *optimizer) step(norm float64) {
 	}
 }
 
-// fetch brings the rows that the batch will read up to date. ids gives the
-// values of a graph input.
-func (o *optimizer) fetch(ids func(input string) []int64) {
+// fetch brings the rows that the batch will read up to date.
+func (o *optimizer) fetch(b *batch) {
 	for _, t := range o.tables {
-		t.collect(ids(t.param.table))
+		t.collect(b.inputs[t.param.table].I64)
 		o.catchUp(t, t.stale)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/ftk-go/ftk/internal/ort"
 )
 
 func testWeights(t *testing.T, params []*parameter, initial map[string][]float32) *weights {
@@ -107,7 +109,7 @@ func TestTableIsDenseAdamW(t *testing.T) {
 					for i := range ids {
 						ids[i] = int64(math.Abs(rng.NormFloat64()) * 60) // some often, some hardly, some never
 					}
-					lazy.fetch(func(string) []int64 { return ids })
+					lazy.fetch(&batch{inputs: map[string]ort.Array{"input_ids": {I64: ids}}})
 					dg, lg := param(denseW, "table").grad, param(tableW, "table").grad
 					clear(dg)
 					clear(lg)

@@ -27,9 +27,9 @@ type planKey struct {
 // loss and backward. Weights, gradients and arena are those of all plans.
 type plan struct {
 	machine *vm.Machine
-	inputs  map[string]*tensor.Dense
-	labels  *tensor.Dense // nil in an evaluation plan
-	dropout []*tensor.Dense
+	inputs  map[string]planInput
+	labels  []int64   // nil in an evaluation plan
+	dropout []float32 // mask; nil where there is none
 	loss    *G.Node
 	logits  *G.Node
 	copies  [][2][]float32 // gradients that are also those of another initializer: to, from
@@ -118,7 +118,7 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 	}()
 	n := p.net
 	o := lower.Options{Opset: n.opset, Inputs: map[string]lower.Shape{}, Params: p.params, Consts: p.consts}
-	pl = &plan{inputs: map[string]*tensor.Dense{}}
+	pl = &plan{inputs: map[string]planInput{}}
 	for _, in := range n.suffix.Inputs {
 		a, ok := b.inputs[in.Name]
 		if !ok {
@@ -146,9 +146,9 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 			return nil, fmt.Errorf("input %q: %w", name, err)
 		}
 		if name == lower.DropoutInput(n.dropoutAt) {
-			pl.dropout = append(pl.dropout, d)
+			pl.dropout = d.Float32s()
 		} else {
-			pl.inputs[name] = d
+			pl.inputs[name] = planInputOf(d)
 		}
 	}
 	pl.logits = low.Outputs[n.logits]
@@ -170,8 +170,8 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 func (p *plans) differentiate(pl *plan, low *lower.Lowered, key planKey, vo *vm.Options) error {
 	n := p.net
 	labels := G.NewTensor(low.Graph, tensor.Int64, 1, G.WithShape(key.rows), G.WithName("labels"))
-	pl.labels = dense([]int64{int64(key.rows)}, make([]int64, key.rows))
-	if err := G.Let(labels, pl.labels); err != nil {
+	pl.labels = make([]int64, key.rows)
+	if err := G.Let(labels, dense([]int64{int64(key.rows)}, pl.labels)); err != nil {
 		return err
 	}
 	var err error
@@ -240,13 +240,8 @@ func (p *plans) inputTensor(name string, n *G.Node) (*tensor.Dense, error) {
 
 // run feeds a batch and runs the plan.
 func (pl *plan) run(b *batch) error {
-	for name, d := range pl.inputs {
-		if err := feed(d, b.inputs[name]); err != nil {
-			return fmt.Errorf("input %q: %w", name, err)
-		}
-	}
-	if pl.labels != nil {
-		copy(pl.labels.Int64s(), b.labels)
+	if err := pl.feed(b); err != nil {
+		return err
 	}
 	if err := pl.machine.RunAll(); err != nil {
 		return err
@@ -257,21 +252,48 @@ func (pl *plan) run(b *batch) error {
 	return nil
 }
 
-func feed(d *tensor.Dense, a ort.Array) error {
-	n := 0
-	switch to := d.Data().(type) {
+// planInput is the memory of one input of a plan; one of the slices is set.
+type planInput struct {
+	f32  []float32
+	i64  []int64
+	i32  []int32
+	bool []bool
+}
+
+// planInputOf gives the memory of a tensor that inputTensor made.
+func planInputOf(d *tensor.Dense) (in planInput) {
+	switch x := d.Data().(type) {
 	case []float32:
-		n = copy(to, a.F32)
+		in.f32 = x
 	case []int64:
-		n = copy(to, a.I64)
+		in.i64 = x
 	case []int32:
-		n = copy(to, a.I32)
+		in.i32 = x
 	case []bool:
-		n = copy(to, a.Bool)
+		in.bool = x
 	}
-	if n != d.Size() {
-		return fmt.Errorf("%v %v given for %v %v", a.DType(), a.Shape, d.Dtype(), d.Shape())
+	return in
+}
+
+func (in planInput) feed(a ort.Array) error {
+	if len(in.f32) != len(a.F32) || len(in.i64) != len(a.I64) || len(in.i32) != len(a.I32) || len(in.bool) != len(a.Bool) {
+		return fmt.Errorf("%v %v does not fit", a.DType(), a.Shape)
 	}
+	copy(in.f32, a.F32)
+	copy(in.i64, a.I64)
+	copy(in.i32, a.I32)
+	copy(in.bool, a.Bool)
+	return nil
+}
+
+// feed copies a batch into the inputs of the plan.
+func (pl *plan) feed(b *batch) error {
+	for name, in := range pl.inputs {
+		if err := in.feed(b.inputs[name]); err != nil {
+			return fmt.Errorf("input %q: %w", name, err)
+		}
+	}
+	copy(pl.labels, b.labels)
 	return nil
 }
 

@@ -53,7 +53,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.opt.fetch(b.input) // the rows of embedding tables that the batch reads
+		t.opt.fetch(b) // the rows of embedding tables that the batch reads
 		t.drop(p, at)
 		t.clock.start()
 		if err := p.run(b); err != nil { // forward, backward
@@ -93,8 +93,8 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 
 // drop draws the dropout masks of a batch.
 func (t *trainer) drop(p *plan, batch int) {
-	for _, d := range p.dropout {
-		dropoutMask(d.Float32s(), t.Dropout, randomKey(t.Seed, streamDropout, uint64(t.epoch), uint64(batch)))
+	if p.dropout != nil {
+		dropoutMask(p.dropout, t.Dropout, randomKey(t.Seed, streamDropout, uint64(t.epoch), uint64(batch)))
 	}
 }
 

@@ -19,11 +19,15 @@ type table struct {
 	param   *parameter
 	at      int // where it starts in the flat buffers
 	width   int
-	last    []int32 // step up to which each row is done
-	rows    op.Rows // rows whose gradient may differ from zero
-	sumRows op.Rows // the same of the sum over accumulated batches
-	stale   []int32 // reused list of rows to bring up to date
-	seen    op.Rows // rows of the batch
+	last    []int32   // step up to which each row is done
+	rows    op.Rows   // rows whose gradient may differ from zero
+	sumRows op.Rows   // the same of the sum over accumulated batches
+	stale   []int32   // reused list of rows to bring up to date
+	seen    op.Rows   // rows of the batch
+	zero    []float32 // a row's gradient where there is none
+
+	update updateTask
+	replay replayTask
 }
 
 const replaySteps = 128
@@ -33,7 +37,7 @@ const replaySteps = 128
 var tableRows int64 = 512
 
 func newTable(p *parameter, at int) *table {
-	return &table{param: p, at: at, width: int(p.shape[1]), last: make([]int32, p.shape[0])}
+	return &table{param: p, at: at, width: int(p.shape[1]), last: make([]int32, p.shape[0]), zero: make([]float32, p.shape[1])}
 }
 
 func (t *table) row(x []float32, r int32) []float32 {
@@ -75,40 +79,68 @@ func (t *table) gradRows(o *optimizer) []int32 {
 // step updates the rows that have a gradient; they are up to date, since the
 // batch read them.
 func (t *table) step(o *optimizer, s kernels.AdamWStep) {
-	p, grad, rows := t.param, t.in(o.gradient()), t.gradRows(o)
-	parallel.For(len(rows), 16, func(lo, hi int) {
-		for _, r := range rows[lo:hi] {
-			kernels.AdamW(t.row(p.value, r), t.row(grad, r), t.row(p.m, r), t.row(p.v, r), s)
-			t.last[r] = int32(o.steps + 1)
-		}
-	})
+	t.update = updateTask{t, t.gradRows(o), t.in(o.gradient()), s, int32(o.steps + 1)}
+	parallel.Run(len(t.update.rows), 16, &t.update)
+}
+
+// updateTask is one step of some rows.
+type updateTask struct {
+	*table
+	rows []int32
+	grad []float32
+	step kernels.AdamWStep
+	done int32
+}
+
+// Chunk updates rows lo to hi of the list.
+func (u *updateTask) Chunk(_, lo, hi int) {
+	p := u.param
+	for _, r := range u.rows[lo:hi] {
+		kernels.AdamW(u.row(p.value, r), u.row(u.grad, r), u.row(p.m, r), u.row(p.v, r), u.step)
+		u.last[r] = u.done
+	}
 }
 
 // catchUp replays the steps that rows have missed.
 func (o *optimizer) catchUp(t *table, rows []int32) {
-	if len(rows) == 0 {
+	t.replay = replayTask{t, rows, o}
+	parallel.Run(len(rows), 4, &t.replay)
+}
+
+// replayTask brings some rows up to date.
+type replayTask struct {
+	*table
+	rows []int32
+	o    *optimizer
+}
+
+// Chunk brings rows lo to hi of the list up to date.
+func (p *replayTask) Chunk(_, lo, hi int) {
+	for _, r := range p.rows[lo:hi] {
+		p.o.replay(p.table, r)
+	}
+}
+
+// replay makes up for the steps that a row has missed.
+func (o *optimizer) replay(t *table, r int32) {
+	from := int(t.last[r])
+	if from == o.steps {
 		return
 	}
+	t.last[r] = int32(o.steps)
 	p := t.param
-	zero := make([]float32, t.width)
-	parallel.For(len(rows), 4, func(lo, hi int) {
-		for _, r := range rows[lo:hi] {
-			from := int(t.last[r])
-			t.last[r] = int32(o.steps)
-			value, m, v := t.row(p.value, r), t.row(p.m, r), t.row(p.v, r)
-			if !isZero(m) || !isZero(v) {
-				replayed := min(o.steps, from+replaySteps)
-				for ; from < replayed; from++ {
-					kernels.AdamW(value, zero, m, v, o.kernelStep(from, p.head, p.decays(), 1))
-				}
-			}
-			if skipped := o.steps - from; skipped > 0 {
-				scale(value, o.decayOver(from, o.steps, p))
-				scale(m, math.Pow(o.beta1, float64(skipped)))
-				scale(v, math.Pow(o.beta2, float64(skipped)))
-			}
+	value, m, v := t.row(p.value, r), t.row(p.m, r), t.row(p.v, r)
+	if !isZero(m) || !isZero(v) {
+		replayed := min(o.steps, from+replaySteps)
+		for ; from < replayed; from++ {
+			kernels.AdamW(value, t.zero, m, v, o.kernelStep(from, p.head, p.decays(), 1))
 		}
-	})
+	}
+	if skipped := o.steps - from; skipped > 0 {
+		scale(value, o.decayOver(from, o.steps, p))
+		scale(m, math.Pow(o.beta1, float64(skipped)))
+		scale(v, math.Pow(o.beta2, float64(skipped)))
+	}
 }
 
 // decayOver is the product of the weight decay's factors over some steps.
