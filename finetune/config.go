@@ -34,7 +34,7 @@ type Config struct {
 	Settings
 
 	Workspace *workspace.Workspace `json:"-"` // nil: nothing is kept but the Result
-	Resume    *workspace.Run       `json:"-"` // continue this run's checkpoint
+	Resume    *workspace.Run       `json:"-"` // continue this run's checkpoint; with no Train, all Settings are the run's
 	Progress  func(Event)          `json:"-"` // called from the training goroutine; may be nil
 }
 

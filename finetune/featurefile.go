@@ -204,6 +204,9 @@ func (w *featureWriter) finish() error {
 	out.Write(checked)
 	err := out.Flush()
 	if err == nil {
+		err = w.file.Chmod(0o644)
+	}
+	if err == nil {
 		err = w.file.Sync()
 	}
 	if err == nil {

@@ -46,6 +46,9 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 	groups := accumulation{batches: batches, size: t.GradAccum}
 	at := t.batch
 	for b, err := range t.feed.batches(ctx, batches[at:]) {
+		if err == nil {
+			err = ctx.Err() // a batch that was ready when ctx ended is not taken
+		}
 		if err != nil {
 			return err
 		}

@@ -103,10 +103,10 @@ func (s *Stepper) Step() (float32, error) {
 	if s.opt == nil {
 		return 0, s.plan.run(s.batch)
 	}
-	s.opt.fetch(s.batch.input)
-	for _, d := range s.plan.dropout {
+	s.opt.fetch(s.batch)
+	if s.plan.dropout != nil {
 		s.drawn++
-		dropoutMask(d.Float32s(), s.net.dropout, s.drawn)
+		dropoutMask(s.plan.dropout, s.net.dropout, s.drawn)
 	}
 	if err := s.plan.run(s.batch); err != nil {
 		return 0, err

@@ -43,6 +43,15 @@ type trainer struct {
 // prepare reads the data, builds the network, finds or computes the frozen
 // part's features, and takes up a checkpoint.
 func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
+	var record Record
+	if c.Resume != nil {
+		if err := c.Resume.LoadRecord(&record); err != nil {
+			return nil, err
+		}
+		if c.Train == "" {
+			c.Settings = record.Settings
+		}
+	}
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
@@ -57,12 +66,6 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 			t.close()
 		}
 	}()
-	var record Record
-	if t.run != nil {
-		if err := t.run.LoadRecord(&record); err != nil {
-			return nil, err
-		}
-	}
 	info, err := models.Describe(c.Model)
 	if err != nil {
 		return nil, err

@@ -31,10 +31,13 @@ so far is kept, and --resume goes on where it stopped.`,
 		Example: `  ftk finetune --head classify --data train.csv --eval dev.csv
   ftk finetune --data train.tsv --eval-split 0.1 --freeze backbone --epochs 10
   ftk finetune --data train.jsonl --eval dev.jsonl --text-column question --label-column intent --freeze 4
-  ftk finetune --data train.csv --eval dev.csv --resume`,
+  ftk finetune --resume`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.CacheLimit = cacheLimit << 20
+			if resume && s.Train == "" {
+				return runFinetune(cmd.Context(), finetune.Settings{}, resume) // with the run's own settings
+			}
 			if err := s.Check(); err != nil {
 				return usagef("finetune: %w; see 'ftk finetune --help'", err)
 			}

@@ -14,6 +14,18 @@ type Columns struct {
 	Label string `json:"label,omitempty"`
 }
 
+// String is for people.
+func (c Columns) String() string {
+	s := "text " + strconv.Quote(c.Text)
+	if c.Pair != "" {
+		s += " and " + strconv.Quote(c.Pair)
+	}
+	if c.Label != "" {
+		s += ", label " + strconv.Quote(c.Label)
+	}
+	return s
+}
+
 // Options says which columns to read. An empty Text or Label is guessed from
 // the header; a Pair only together with Text (sentence1 and sentence2 …).
 type Options struct {
