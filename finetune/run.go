@@ -14,7 +14,7 @@ import (
 // Result's model has the weights of the best epoch.
 //
 // When ctx ends, Run stops before the next batch, saves a checkpoint and
-// returns an error that wraps ctx's, with a Result if an epoch was completed.
+// returns a *StoppedError, with a Result if an epoch was completed.
 // A loss that is not a number is a *DivergedError; the best epoch so far stays
 // in the workspace.
 func Run(ctx context.Context, c Config) (*Result, error) {
@@ -130,15 +130,40 @@ func (t *trainer) stopped(cause error) (*Result, error) {
 	if err := t.saveCheckpoint(); err != nil {
 		return nil, fmt.Errorf("stopped, and the checkpoint could not be saved: %w", err)
 	}
+	stopped := &StoppedError{Epoch: t.epoch + 1, Saved: t.run != nil, cause: cause}
 	if t.best == nil {
-		return nil, fmt.Errorf("stopped in epoch %d, before the first evaluation: %w", t.epoch+1, cause)
+		return nil, stopped
 	}
+	stopped.Best = t.best.Epoch
 	r, err := t.result()
 	if err != nil {
 		return nil, err
 	}
-	return r, fmt.Errorf("stopped in epoch %d; epoch %d is the best so far: %w", t.epoch+1, t.best.Epoch, cause)
+	return r, stopped
 }
+
+// StoppedError says that the context ended before the run did, and wraps the
+// context's error.
+type StoppedError struct {
+	Epoch int  // that was under way, from 1
+	Best  int  // the best epoch so far, 0 before the first evaluation
+	Saved bool // a checkpoint was
+	cause error
+}
+
+// Error is one line.
+func (e *StoppedError) Error() string {
+	s := fmt.Sprintf("stopped in epoch %d, before the first evaluation", e.Epoch)
+	if e.Best > 0 {
+		s = fmt.Sprintf("stopped in epoch %d; epoch %d is the best so far", e.Epoch, e.Best)
+	}
+	if e.Saved {
+		s += "; the same command with --resume goes on"
+	}
+	return s
+}
+
+func (e *StoppedError) Unwrap() error { return e.cause }
 
 // DivergedError says that training gave something that is not a number.
 type DivergedError struct {

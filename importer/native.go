@@ -73,6 +73,9 @@ func Forward(ctx context.Context, m *graph.Model, inputs map[string]*graph.Tenso
 	defer machine.Close()
 	defer context.AfterFunc(ctx, machine.Cancel)()
 	if err := machine.RunAll(); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return nil, err
 	}
 	outputs := map[string]*graph.Tensor{}

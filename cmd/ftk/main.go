@@ -60,7 +60,11 @@ func run(ctx context.Context, args []string) (status int) {
 		return exitDone
 	}
 	// An error is one line, whatever a library put into it.
-	fmt.Fprintln(os.Stderr, "ftk:", strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "ftk: "))
+	text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "ftk: ")
+	if ctx.Err() != nil {
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
+	}
+	fmt.Fprintln(os.Stderr, "ftk:", text)
 	var usage usageError
 	if errors.As(err, &usage) {
 		return exitUsage

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestReproducible trains twice: the same seed and threads give the same bytes,
+// another seed does not.
+func TestReproducible(t *testing.T) {
+	ws := workspaceOf(t, saved(t, decomposed(t)))
+	train, dev := writeTask(t, "train.csv", 240, 1), writeTask(t, "dev.csv", 60, 2)
+	for _, flags := range [][]string{nil, nil, {"--seed", "4"}} {
+		must(t, tuned(ws, train, dev, flags...)...)
+	}
+	best := func(run string) []byte { return readFile(t, filepath.Join(ws, ".ftk", "runs", run, "best.safetensors")) }
+	if !bytes.Equal(best("0001"), best("0002")) {
+		t.Error("the same seed and threads gave other weights")
+	}
+	if bytes.Equal(best("0001"), best("0003")) {
+		t.Error("another seed gave the same weights")
+	}
+	a, b := readFile(t, filepath.Join(ws, ".ftk", "runs", "0001", "metrics.jsonl")), readFile(t, filepath.Join(ws, ".ftk", "runs", "0002", "metrics.jsonl"))
+	if !bytes.Equal(a, b) {
+		t.Errorf("metrics differ:\n%s%s", a, b)
+	}
+}
+
+// long is a run of so many epochs that it can be ended in the middle.
+func long(ws, train, dev string, more ...string) []string {
+	return tuned(ws, train, dev, append([]string{"--epochs", "12"}, more...)...)
+}
+
+// TestInterrupted ends runs in the middle, as Ctrl-C does and as kill -9 does.
+// What was the best so far can be exported, and --resume comes to the bytes of
+// a run that was never ended.
+func TestInterrupted(t *testing.T) {
+	source := saved(t, fused(t))
+	train, dev := writeTask(t, "train.csv", 300, 1), writeTask(t, "dev.csv", 60, 2)
+	whole := workspaceOf(t, source)
+	must(t, long(whole, train, dev)...)
+
+	for name, signal := range map[string]syscall.Signal{"interrupt": syscall.SIGINT, "kill": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			ws := workspaceOf(t, source)
+			run := filepath.Join(ws, ".ftk", "runs", "0001")
+			o := signalled(t, signal, filepath.Join(run, "checkpoint.safetensors"), long(ws, train, dev)...)
+			if o.status == exitDone {
+				t.Skipf("SKIPPED: the run ended before the signal came: %v", o)
+			}
+			if signal == syscall.SIGINT {
+				o.check(t, exitFailed, []string{"stopped in epoch", "best so far", "--resume"})
+			}
+			if strings.Contains(string(readFile(t, filepath.Join(run, "run.json"))), `"best_epoch"`) {
+				t.Error("the run has a result")
+			}
+
+			out := filepath.Join(t.TempDir(), "export")
+			must(t, "export", "--out", out, "-C", ws)
+			must(t, "predict", "--model", out, "--text", "a horse")
+
+			// Other settings are another run.
+			fails(t, exitFailed, []string{"run 0001 cannot be resumed", "lr"}, long(ws, train, dev, "--resume", "--lr", "1e-4")...)
+
+			resumed := must(t, long(ws, train, dev, "--resume")...)
+			if !strings.Contains(resumed.stdout, "going on with run 0001 in epoch") {
+				t.Errorf("resumed: %v", resumed)
+			}
+			for _, file := range []string{"best.safetensors", "metrics.jsonl"} {
+				want := readFile(t, filepath.Join(whole, ".ftk", "runs", "0001", file))
+				if got := readFile(t, filepath.Join(run, file)); !bytes.Equal(got, want) {
+					t.Errorf("%s differs from that of a run that was not interrupted", file)
+				}
+			}
+			fails(t, exitFailed, []string{"nothing to resume"}, long(ws, train, dev, "--resume")...)
+		})
+	}
+}
+
+// signalled runs a command in a process of its own and sends it a signal as
+// soon as there is a file.
+func signalled(t *testing.T, signal syscall.Signal, file string, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	cmd := process(t, nil, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cmd.Wait()
+	}()
+	for waiting := true; waiting; {
+		select {
+		case <-ended:
+			waiting = false
+		case <-time.After(2 * time.Millisecond):
+			if _, err := os.Stat(file); err == nil {
+				cmd.Process.Signal(signal)
+				waiting = false
+			}
+		}
+	}
+	<-ended
+	return outcome{args, cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// TestCancelled starts every long command when it is already interrupted.
+func TestCancelled(t *testing.T) {
+	source := saved(t, fused(t))
+	ws := workspaceOf(t, source)
+	train, dev := writeTask(t, "train.csv", 120, 1), writeTask(t, "dev.csv", 30, 2)
+	must(t, tuned(ws, train, dev)...)
+	out := filepath.Join(t.TempDir(), "export")
+	must(t, "export", "--out", out, "-C", ws)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, args := range map[string][]string{
+		"import":   {"import", source},
+		"eval":     {"eval", "--data", dev},
+		"export":   {"export", "--out", filepath.Join(ws, "new", "export")},
+		"predict":  {"predict", "--model", out, "--data", dev},
+		"features": tuned(ws, train, dev, "--freeze", "backbone"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			unchanged(t, ws, func() {
+				o := ftkUntil(t, ctx, append(args, "-C", ws)...)
+				o.check(t, exitFailed, []string{"interrupted"})
+			})
+		})
+	}
+}
