@@ -19,7 +19,9 @@ func TestReproducible(t *testing.T) {
 	for _, flags := range [][]string{nil, nil, {"--seed", "4"}} {
 		must(t, tuned(ws, train, dev, flags...)...)
 	}
-	best := func(run string) []byte { return readFile(t, filepath.Join(ws, ".ftk", "runs", run, "best.safetensors")) }
+	best := func(run string) []byte {
+		return readFile(t, filepath.Join(ws, ".ftk", "runs", run, "best.safetensors"))
+	}
 	if !bytes.Equal(best("0001"), best("0002")) {
 		t.Error("the same seed and threads gave other weights")
 	}
