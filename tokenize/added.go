@@ -145,6 +145,22 @@ func startsWithWord(text []byte) bool {
 	return n > 0 && classes().of(r)&isWord != 0
 }
 
+// flags names the fields that say how the token matches.
+func (t *addedToken) flags() map[string]*bool {
+	return map[string]*bool{
+		"single_word": &t.singleWord, "lstrip": &t.lstrip, "rstrip": &t.rstrip, "normalized": &t.normalized, "special": &t.special,
+	}
+}
+
+// json is the token as an entry of added_tokens.
+func (t *addedToken) json() map[string]any {
+	entry := map[string]any{"id": t.id, "content": t.content}
+	for key, flag := range t.flags() {
+		entry[key] = *flag
+	}
+	return entry
+}
+
 func parseAddedTokens(o object) ([]*addedToken, error) {
 	if !o.has("added_tokens") {
 		return nil, nil
@@ -164,7 +180,7 @@ func parseAddedTokens(o object) ([]*addedToken, error) {
 		if err := item.need("content", &t.content); err != nil {
 			return nil, err
 		}
-		for key, dst := range map[string]*bool{"single_word": &t.singleWord, "lstrip": &t.lstrip, "rstrip": &t.rstrip, "normalized": &t.normalized, "special": &t.special} {
+		for key, dst := range t.flags() {
 			if err := item.need(key, dst); err != nil {
 				return nil, err
 			}

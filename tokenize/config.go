@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // config is what the files beside a tokenizer say. Pointers are nil where they say nothing.
@@ -14,10 +17,12 @@ type config struct {
 	lowercase   *bool
 	strip       *bool
 	han         *bool
-	class       string
-	special     map[string]string // pad_token, unk_token … by role
-	files       map[string][]byte // as read, by name
 	prefixSpace *bool
+	class       string                 // tokenizer_class, without the Fast that it may end with
+	modelType   string                 // of config.json
+	special     map[string]*addedToken // pad_token, unk_token … by role
+	added       []*addedToken          // added_tokens_decoder, by id
+	files       map[string][]byte      // as read, by name
 }
 
 // unlimited is what transformers writes as model_max_length when there is no limit: 1e30.
@@ -25,7 +30,7 @@ const unlimited = 1e9
 
 // readConfig reads the config files of a directory that say something of the tokenizer. None of them must be there.
 func readConfig(dir string) (config, error) {
-	c := config{special: map[string]string{}, files: map[string][]byte{}}
+	c := config{special: map[string]*addedToken{}, files: map[string][]byte{}}
 	for _, name := range []string{"config.json", "sentence_bert_config.json", "special_tokens_map.json", "tokenizer_config.json"} {
 		path := filepath.Join(dir, name)
 		data, err := os.ReadFile(path)
@@ -51,8 +56,8 @@ func readConfig(dir string) (config, error) {
 func (c *config) read(name string, o object) error {
 	switch name {
 	case "config.json":
-		// max_position_embeddings counts positions, some of which RoBERTa does not use; it is no statement about texts.
-		return nil
+		// Its max_position_embeddings counts positions, some of which RoBERTa does not use; it says nothing of texts.
+		return o.maybe("model_type", &c.modelType)
 	case "sentence_bert_config.json":
 		n, err := o.count("max_seq_length", 0)
 		if err != nil {
@@ -61,19 +66,15 @@ func (c *config) read(name string, o object) error {
 		if n > 0 {
 			c.maxLength = n
 		}
-		lower := false
-		if err := o.maybe("do_lower_case", &lower); err != nil {
-			return err
-		}
 		return nil
 	}
 	for _, role := range []string{"pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token"} {
-		text, err := tokenName(o, role)
+		token, err := configToken(o, role)
 		if err != nil {
 			return err
 		}
-		if text != "" {
-			c.special[role] = text
+		if token != nil {
+			c.special[role] = token
 		}
 	}
 	if name != "tokenizer_config.json" {
@@ -94,22 +95,57 @@ func (c *config) read(name string, o object) error {
 			return err
 		}
 	}
+	c.class = strings.TrimSuffix(c.class, "Fast")
+	return c.readAdded(o)
+}
+
+// readAdded reads added_tokens_decoder, an object of id and token.
+func (c *config) readAdded(o object) error {
+	if !o.has("added_tokens_decoder") {
+		return nil
+	}
+	list, err := o.child("added_tokens_decoder")
+	if err != nil {
+		return err
+	}
+	for key := range list.fields {
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil {
+			return formatErrorf(list.at(key), "an id is a number")
+		}
+		token, err := configToken(list, key)
+		if err != nil {
+			return err
+		}
+		if token != nil {
+			token.id = int32(id)
+			c.added = append(c.added, token)
+		}
+	}
+	slices.SortFunc(c.added, func(a, b *addedToken) int { return int(a.id) - int(b.id) })
 	return nil
 }
 
-// tokenName reads a special token, which is a string or an object with its content.
-func tokenName(o object, key string) (string, error) {
+// configToken reads a token, which is a string or an object with its content and how it matches; nil if it is not there.
+func configToken(o object, key string) (*addedToken, error) {
 	if !o.has(key) {
-		return "", nil
+		return nil, nil
 	}
-	var text string
-	if json.Unmarshal(o.fields[key], &text) == nil {
-		return text, nil
+	t := &addedToken{}
+	if json.Unmarshal(o.fields[key], &t.content) == nil {
+		return t, nil
 	}
 	c, err := o.child(key)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	err = c.need("content", &text)
-	return text, err
+	if err := c.need("content", &t.content); err != nil {
+		return nil, err
+	}
+	for key, dst := range t.flags() {
+		if err := c.maybe(key, dst); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
