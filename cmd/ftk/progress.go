@@ -18,7 +18,8 @@ import (
 type trainingProgress struct {
 	terminal bool
 	bar      *progressbar.ProgressBar
-	loss     float64 // running mean over about 50 steps
+	loss     float64   // running mean over about 50 steps
+	began    time.Time // when features began to be computed
 }
 
 func newTrainingProgress() *trainingProgress {
@@ -34,7 +35,7 @@ func (p *trainingProgress) start(total int, what string) {
 	p.bar = progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(24),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
+		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
 }
 
 // end takes the bar away.
@@ -62,7 +63,12 @@ func (p *trainingProgress) event(e finetune.Event) {
 		}
 	case finetune.FeaturesDone:
 		if p.bar == nil || p.bar.GetMax() != e.Total {
-			p.start(e.Total, "features")
+			p.start(e.Total, "features of the frozen part")
+			p.began = time.Now()
+		}
+		if p.bar != nil && e.Done > 0 {
+			left := time.Duration(float64(time.Since(p.began)) * float64(e.Total-e.Done) / float64(e.Done))
+			p.bar.Describe(fmt.Sprintf("features of the frozen part  ETA %s", left.Round(time.Second)))
 		}
 		p.set(e.Done)
 	case finetune.Resumed:
