@@ -3,6 +3,7 @@ package exporter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,9 @@ func OpenPredictor(dir string, threads int) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := ort.Init(); err != nil {
+		return nil, err
+	}
 	tok, err := tokenize.Load(dir)
 	if err != nil {
 		return nil, err
@@ -46,9 +50,34 @@ func OpenPredictor(dir string, threads int) (*Predictor, error) {
 	}
 	session, err := ort.Open(filepath.Join(dir, modelFile), ort.Options{Threads: threads, Outputs: []string{settings.Logits}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w; export the model again", dir, err)
+	}
+	if err := settings.fit(session); err != nil {
+		session.Close()
+		return nil, fmt.Errorf("%s: config.json and model.onnx do not belong together: %w; export the model again", dir, err)
 	}
 	return &Predictor{Settings: settings, tokenizer: tok, session: session, threads: threads}, nil
+}
+
+// fit tells whether the settings are those of the session's model.
+func (s Settings) fit(session *ort.Session) error {
+	names := map[string]bool{}
+	for _, in := range session.Inputs() {
+		names[in.Name] = in.Default
+		if !in.Default && !slices.Contains(slices.Collect(maps.Values(s.Inputs)), in.Name) {
+			return fmt.Errorf("nothing is known of the model's input %q", in.Name)
+		}
+	}
+	for _, name := range s.Inputs {
+		if _, ok := names[name]; !ok {
+			return fmt.Errorf("the model has no input %q", name)
+		}
+	}
+	shape := session.Outputs()[0].Shape // the logits alone were asked for
+	if n := len(shape); n > 0 && shape[n-1] >= 0 && shape[n-1] != int64(len(s.Labels)) {
+		return fmt.Errorf("the model gives %d logits for %d labels", shape[n-1], len(s.Labels))
+	}
+	return nil
 }
 
 // Close releases the session.
@@ -101,10 +130,7 @@ func (p *Predictor) run(ctx context.Context, batch []int, encodings []*tokenize.
 	}
 	inputs := make(map[string]ort.Array, len(p.Settings.Inputs))
 	for role, name := range p.Settings.Inputs {
-		field, ok := fields[role]
-		if !ok && role != "position_ids" {
-			return nil, fmt.Errorf("the model's input %q stands for %q, which text has not", name, role)
-		}
+		field := fields[role]
 		data := make([]int64, len(batch)*width)
 		for row, i := range batch {
 			into := data[row*width : (row+1)*width]

@@ -2,9 +2,11 @@ package exporter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/ftk-go/ftk/internal/graph"
@@ -108,8 +110,33 @@ func readSettings(dir string) (Settings, error) {
 	if config.FTK == nil {
 		return Settings{}, fmt.Errorf("%s has no \"ftk\" section: ftk predict needs a directory that ftk export wrote", path)
 	}
-	if len(config.FTK.Labels) < 2 || config.FTK.Logits == "" {
-		return Settings{}, fmt.Errorf("%s: the \"ftk\" section lacks labels or logits; export the model again", path)
+	if err := config.FTK.check(); err != nil {
+		return Settings{}, fmt.Errorf("%s: the \"ftk\" section: %w; export the model again", path, err)
 	}
 	return *config.FTK, nil
 }
+
+// check tells whether the settings can serve a model.
+func (s *Settings) check() error {
+	switch {
+	case s.Head != "classify":
+		return fmt.Errorf("head %q is not one that this ftk serves", s.Head)
+	case len(s.Labels) < 2:
+		return fmt.Errorf("labels: %d of them, it takes two or more", len(s.Labels))
+	case s.Logits == "":
+		return errors.New("logits: the name of the output is missing")
+	case s.MaxLength < 1:
+		return fmt.Errorf("max_length: %d tokens", s.MaxLength)
+	case s.Inputs["input_ids"] == "":
+		return errors.New("inputs: the name of input_ids is missing")
+	}
+	for role, name := range s.Inputs {
+		if !slices.Contains(inputRoles, role) {
+			return fmt.Errorf("inputs: %q stands for %q, which text has not", name, role)
+		}
+	}
+	return nil
+}
+
+// inputRoles are what a model of text is fed with.
+var inputRoles = []string{"attention_mask", "input_ids", "position_ids", "token_type_ids"}

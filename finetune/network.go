@@ -2,10 +2,12 @@ package finetune
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/lower"
 	"github.com/ftk-go/ftk/internal/passes"
 	"github.com/ftk-go/ftk/models"
 )
@@ -62,6 +64,13 @@ func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, 
 		return nil, err
 	}
 	n.opset = n.parts.Suffix.Opset("")
+	if err := lower.Unsupported(n.suffix, n.opset); err != nil {
+		var unsupported *graph.UnsupportedError
+		if errors.As(err, &unsupported) && s.Freeze != "backbone" {
+			unsupported.Hint = "--freeze backbone leaves the model to onnxruntime and trains the head on it"
+		}
+		return nil, err
+	}
 	if err := n.layOut(); err != nil {
 		return nil, err
 	}

@@ -125,6 +125,9 @@ func (t *trainer) evaluateEpoch(ctx context.Context) error {
 // stopped ends a run that did not get to its end.
 func (t *trainer) stopped(cause error) (*Result, error) {
 	if !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		if t.run != nil && t.Resume == nil && t.best == nil { // the run has come to nothing
+			cause = errors.Join(cause, t.run.Remove())
+		}
 		return nil, cause
 	}
 	if err := t.saveCheckpoint(); err != nil {
@@ -178,6 +181,9 @@ func (e *DivergedError) Error() string {
 	s := fmt.Sprintf("training diverged in epoch %d at step %d: the %s is %v", e.Epoch, e.Step, e.What, e.Value)
 	if e.First != nil {
 		s += fmt.Sprintf("; first at node %q (%s)", e.First.Node, e.First.Op)
+		if e.First.Op == "input" && e.Step == 1 { // a weight, before any update
+			return s + ": the imported model came so; import a sound one"
+		}
 	}
 	return s + "; try a lower --lr or a longer --warmup"
 }

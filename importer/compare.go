@@ -22,12 +22,8 @@ type OutputDifference struct {
 // that holds m, where onnxruntime finds it.
 //
 // An operator that ftk does not compute natively is a *graph.UnsupportedError;
-// the model can then still be used as a frozen backbone.
+// onnxruntime has run the model by then, so it can still be a frozen backbone.
 func Compare(ctx context.Context, m *graph.Model, model string, inputs map[string]*graph.Tensor) ([]OutputDifference, error) {
-	native, err := Forward(ctx, m, inputs)
-	if err != nil {
-		return nil, err
-	}
 	session, err := ort.Open(model, ort.Options{})
 	if err != nil {
 		return nil, err
@@ -47,6 +43,10 @@ func Compare(ctx context.Context, m *graph.Model, model string, inputs map[strin
 		feed[name] = a
 	}
 	reference, err := session.Run(ctx, feed)
+	if err != nil {
+		return nil, err
+	}
+	native, err := Forward(ctx, m, inputs)
 	if err != nil {
 		return nil, err
 	}

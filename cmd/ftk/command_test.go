@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -133,8 +134,8 @@ func inProcess(t *testing.T, env []string, args ...string) outcome {
 }
 
 // tree lists all files under a directory with their content's hash, and its
-// directories. The .ftk itself and its lock, which says who had it last, are left
-// out.
+// directories. The .ftk and its runs themselves, and the lock, which says who had
+// it last, are left out.
 func tree(t *testing.T, dir string) string {
 	t.Helper()
 	var lines []string
@@ -143,7 +144,7 @@ func tree(t *testing.T, dir string) string {
 			return err
 		}
 		rel, err := filepath.Rel(dir, path)
-		if err != nil || rel == ".ftk" || rel == filepath.Join(".ftk", "lock") {
+		if err != nil || slices.Contains([]string{".ftk", ".ftk/lock", ".ftk/runs"}, filepath.ToSlash(rel)) {
 			return err
 		}
 		if d.IsDir() {

@@ -99,7 +99,7 @@ func runImport(ctx context.Context, path, tokenizerPath string) error {
 		if err := exporter.Save(source.Model, model); err != nil {
 			return err
 		}
-		report.Differences, err = compare(ctx, source.Model, info, model)
+		report.Differences, err = compare(ctx, source, info, model)
 		return err
 	})
 	if err != nil {
@@ -148,20 +148,21 @@ func companions(source *models.Source, tokenizerPath string, info *models.Info) 
 }
 
 // compare runs the native forward pass against onnxruntime where it can.
-func compare(ctx context.Context, m *graph.Model, info *models.Info, path string) ([]importer.OutputDifference, error) {
+func compare(ctx context.Context, source *models.Source, info *models.Info, path string) ([]importer.OutputDifference, error) {
 	inputs, err := models.RandomInputs(info, 2, 16, 1)
 	if err != nil {
 		say("comparison  not made: %v", err)
 		return nil, nil
 	}
-	differences, err := importer.Compare(ctx, m, path, inputs)
+	differences, err := importer.Compare(ctx, source.Model, path, inputs)
 	var unsupported *graph.UnsupportedError
 	if errors.As(err, &unsupported) {
-		say("comparison  not made, for operators that are not native (%v); --freeze backbone works", firstLine(err.Error()))
+		unsupported.Hint = ""
+		say("comparison  not made, as not all operators are native; onnxruntime runs the model, so --freeze backbone works")
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("comparing with onnxruntime: %w", err)
+		return nil, fmt.Errorf("%s: comparing native forward and onnxruntime: %w", source.Path, err)
 	}
 	for _, d := range differences {
 		say("comparison  %s: native and onnxruntime differ by at most %.2g (values up to %.2g)", d.Output, d.Max, d.Scale)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -61,6 +62,10 @@ func run(ctx context.Context, args []string) (status int) {
 	}
 	// An error is one line, whatever a library put into it.
 	text := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "ftk: ")
+	var file *fs.PathError
+	if errors.As(err, &file) { // the name says it; that it was stat or open does not matter
+		text = strings.Replace(text, file.Error(), file.Path+": "+file.Err.Error(), 1)
+	}
 	if ctx.Err() != nil {
 		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	}

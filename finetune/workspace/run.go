@@ -160,6 +160,9 @@ func (r *Run) CheckpointPath() string { return filepath.Join(r.Dir, "checkpoint.
 // HasCheckpoint tells whether the run can be resumed.
 func (r *Run) HasCheckpoint() bool { return exists(r.CheckpointPath()) }
 
+// Remove removes the run with all it has saved.
+func (r *Run) Remove() error { return os.RemoveAll(r.Dir) }
+
 // RemoveCheckpoint removes the checkpoint of a run that is complete.
 func (r *Run) RemoveCheckpoint() error {
 	err := os.Remove(r.CheckpointPath())

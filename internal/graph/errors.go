@@ -41,8 +41,8 @@ type UnsupportedNode struct {
 
 // Error lists operators, with the names of the nodes that use them, in one line.
 func (e *UnsupportedError) Error() string {
-	var order []string
-	names := map[string][]string{}
+	var order [][2]string // operator, reason
+	names := map[[2]string][]string{}
 	for _, u := range e.Nodes {
 		op := u.Node.OpType
 		if d := standardDomain(u.Node.Domain); d != "" {
@@ -51,30 +51,31 @@ func (e *UnsupportedError) Error() string {
 		if u.Opset != 0 {
 			op = fmt.Sprintf("%s (opset %d)", op, u.Opset)
 		}
-		if u.Reason != "" {
-			op += ", " + u.Reason
+		group := [2]string{op, u.Reason}
+		if names[group] == nil {
+			order = append(order, group)
 		}
-		if names[op] == nil {
-			order = append(order, op)
-		}
-		names[op] = append(names[op], fmt.Sprintf("%q", u.Node.Name))
+		names[group] = append(names[group], fmt.Sprintf("%q", u.Node.Name))
 	}
 	var b strings.Builder
 	b.WriteString("not supported")
 	if e.Doing != "" {
 		b.WriteString(" in " + e.Doing)
 	}
-	for i, op := range order {
+	for i, group := range order {
 		if i == 0 {
 			b.WriteString(": ")
 		} else {
 			b.WriteString("; ")
 		}
-		b.WriteString(op + " in node")
-		if len(names[op]) > 1 {
+		b.WriteString(group[0] + " in node")
+		if len(names[group]) > 1 {
 			b.WriteString("s")
 		}
-		b.WriteString(" " + strings.Join(names[op], ", "))
+		b.WriteString(" " + strings.Join(names[group], ", "))
+		if group[1] != "" {
+			b.WriteString(" (" + group[1] + ")")
+		}
 	}
 	if e.Hint != "" {
 		b.WriteString("; " + e.Hint)

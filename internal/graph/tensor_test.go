@@ -149,7 +149,7 @@ func TestUnsupportedErrorListsAll(t *testing.T) {
 		},
 		Hint: "--freeze backbone would work",
 	}
-	want := `not supported in training: If (opset 17) in nodes "a", "b"; x.y.Foo, no such operator in node "c"; --freeze backbone would work`
+	want := `not supported in training: If (opset 17) in nodes "a", "b"; x.y.Foo in node "c" (no such operator); --freeze backbone would work`
 	if err.Error() != want {
 		t.Errorf("got  %s\nwant %s", err, want)
 	}
