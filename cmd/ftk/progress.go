@@ -52,6 +52,9 @@ func (p *trainingProgress) event(e finetune.Event) {
 	case finetune.Loaded:
 		say("%s examples to train on, %s to evaluate, %d labels; columns: %s", count(int64(e.Examples)), count(int64(e.EvalExamples)), len(e.Labels), columns(e.Columns))
 		say("%s values trained, %s frozen; %d steps", count(e.Trainable), count(e.Frozen), e.Steps)
+		if e.AtMaxLength > 0 {
+			say("%s examples are %d tokens long, the most there can be (--max-length): they are probably cut", count(int64(e.AtMaxLength)), e.MaxLength)
+		}
 	case finetune.Features:
 		switch {
 		case e.Reused:
