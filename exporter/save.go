@@ -35,7 +35,7 @@ func Save(m *graph.Model, path string, options ...Options) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("save %s: %w", path, err)
+			err = unwritten(path, err)
 		}
 	}()
 	if err := m.Check(); err != nil {

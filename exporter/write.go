@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/ftk-go/ftk/internal/atomicfile"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/ort"
 )
 
 // Served is a trained model with all that goes into its directory.
@@ -16,7 +18,7 @@ type Served struct {
 	Model    *graph.Model // the trained tensors in place
 	Settings Settings
 	Family   string // model_type of config.json where the base model has none
-	// Family is the model_type of config.json where the base model has none.
+
 	BaseConfig []byte            // config.json of the base model, nil if it had none
 	Tokenizer  map[string][]byte // tokenizer files by name
 	Samples    []Sample          // what the trained graph computes
@@ -49,6 +51,12 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 	if len(s.Samples) == 0 {
 		return d, errors.New("no samples to check the export with")
 	}
+	if err := ort.Init(); err != nil {
+		return d, err
+	}
+	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+		return d, fmt.Errorf("%s is not a directory: choose another to export to", dir)
+	}
 	if s.Tolerance == 0 {
 		s.Tolerance = Tolerance
 	}
@@ -63,11 +71,11 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 
 	parent := filepath.Dir(filepath.Clean(dir))
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return d, err
+		return d, unwritten(dir, err)
 	}
 	staging, err := os.MkdirTemp(parent, ".ftk-export-*")
 	if err != nil {
-		return d, err
+		return d, unwritten(dir, err)
 	}
 	defer os.RemoveAll(staging)
 
@@ -77,11 +85,11 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 	}
 	for name, data := range files {
 		if err := atomicfile.WriteBytes(filepath.Join(staging, name), data); err != nil {
-			return d, err
+			return d, unwritten(dir, err)
 		}
 	}
 	if err := Save(model, filepath.Join(staging, modelFile)); err != nil {
-		return d, err
+		return d, unwritten(dir, err)
 	}
 	d, err = compare(ctx, filepath.Join(staging, modelFile), s.Settings.Logits, s.Samples, s.Threads)
 	if err != nil {
@@ -91,9 +99,22 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 		return d, &DisagreementError{d, s.Tolerance}
 	}
 	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d))); err != nil {
-		return d, err
+		return d, unwritten(dir, err)
 	}
-	return d, install(staging, dir)
+	if err := install(staging, dir); err != nil {
+		return d, unwritten(dir, err)
+	}
+	return d, nil
+}
+
+// unwritten tells what the system said when dir was written, without the names
+// of files that are gone by now.
+func unwritten(dir string, err error) error {
+	var system syscall.Errno
+	if errors.As(err, &system) {
+		err = system
+	}
+	return fmt.Errorf("writing %s: %w", dir, err)
 }
 
 // install moves the files of a staging directory beside dir into dir. The

@@ -33,6 +33,13 @@ func fieldError(file, field, what string) string {
 	return s + ": " + what
 }
 
+// NotFoundError says that a directory has none of the files that Load reads.
+type NotFoundError struct{ Dir string }
+
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("tokenizer: %s has no tokenizer.json, vocab.txt or vocab.json", e.Dir)
+}
+
 func formatErrorf(field, format string, args ...any) error {
 	return &FormatError{Field: field, Err: fmt.Errorf(format, args...)}
 }

@@ -54,7 +54,7 @@ func findTokenizer(dir string) (string, error) {
 			return "", fmt.Errorf("tokenizer: %w", err)
 		}
 	}
-	return "", fmt.Errorf("tokenizer: %s has no tokenizer.json, vocab.txt or vocab.json", dir)
+	return "", &NotFoundError{dir}
 }
 
 // readDocument reads a tokenizer.json, or makes the one that a vocabulary stands for.

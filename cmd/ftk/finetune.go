@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -125,8 +123,9 @@ func loadBackbone(ws *workspace.Workspace, c *finetune.Config) error {
 		return err
 	}
 	c.Tokenizer, err = tokenize.Load(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("the imported model has no tokenizer: import it again with --tokenizer PATH (%w)", err)
+	var none *tokenize.NotFoundError
+	if errors.As(err, &none) {
+		return errors.New("the imported model has no tokenizer: import it again with --tokenizer PATH")
 	}
 	return err
 }

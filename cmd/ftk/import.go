@@ -16,6 +16,7 @@ import (
 	"github.com/ftk-go/ftk/importer"
 	"github.com/ftk-go/ftk/internal/atomicfile"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/models"
 	"github.com/ftk-go/ftk/tokenize"
 )
@@ -61,6 +62,9 @@ type imported struct {
 func runImport(ctx context.Context, path, tokenizerPath string) error {
 	ws, err := workspace.Open(global.workspace)
 	if err != nil {
+		return err
+	}
+	if err := ort.Init(); err != nil {
 		return err
 	}
 	source, err := models.Open(path)
@@ -125,13 +129,15 @@ func companions(source *models.Source, tokenizerPath string, info *models.Info) 
 			return nil, nil, err
 		}
 	}
-	if tokenizerPath == "" {
-		if !source.Has("tokenizer.json") && !source.Has("vocab.txt") {
-			return files, nil, nil
-		}
+	beside := tokenizerPath == ""
+	if beside {
 		tokenizerPath = source.Dir
 	}
 	if tok, err = tokenize.Load(tokenizerPath); err != nil {
+		var none *tokenize.NotFoundError
+		if beside && errors.As(err, &none) {
+			return files, nil, nil
+		}
 		return nil, nil, err
 	}
 	if info.VocabSize > 0 && tok.MaxID() >= info.VocabSize {

@@ -103,6 +103,8 @@ func (o Options) resolve(path string, header []string) (Columns, error) {
 
 func guessError(path, what, flag string, found, header []string) error {
 	switch {
+	case len(found) > 1 && count(header, found[0]) == len(found):
+		return fmt.Errorf("%s: column %q occurs more than once in the header: %s", path, found[0], quoteAll(header))
 	case len(found) > 1:
 		return fmt.Errorf("%s: more than one column could be the %s: %s; choose one with %s", path, what, quoteAll(found), flag)
 	default:

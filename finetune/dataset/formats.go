@@ -58,7 +58,9 @@ func (r *csvRows) wrap(err error) error {
 	switch {
 	case errors.Is(e.Err, csv.ErrBareQuote):
 		return fmt.Errorf(`%s:%d: column %d: a quote inside an unquoted field; put the field in quotes and double the ones inside (RFC 4180)`, r.path, e.Line, e.Column)
-	case errors.Is(e.Err, csv.ErrQuote) && e.StartLine != e.Line:
+	case errors.Is(e.Err, csv.ErrQuote) && e.StartLine == e.Line:
+		return fmt.Errorf(`%s:%d: column %d: the quoted field is not closed properly; double the quotes inside it (RFC 4180)`, r.path, e.Line, e.Column)
+	case errors.Is(e.Err, csv.ErrQuote):
 		return fmt.Errorf(`%s:%d: the quoted field that starts here is not closed properly (seen at line %d)`, r.path, e.StartLine, e.Line)
 	}
 	return fmt.Errorf("%s:%d: column %d: %w", r.path, e.Line, e.Column, e.Err)
@@ -151,7 +153,10 @@ func (r *jsonRows) object() (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("%s:%d: not valid UTF-8; save the file as UTF-8", r.path, r.line)
 	}
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal(line, &object); err != nil {
+	var other *json.UnmarshalTypeError
+	if err := json.Unmarshal(line, &object); errors.As(err, &other) {
+		return nil, fmt.Errorf("%s:%d: not a JSON object: %s", r.path, r.line, other.Value)
+	} else if err != nil {
 		return nil, fmt.Errorf("%s:%d: not a JSON object: %w", r.path, r.line, err)
 	}
 	if object == nil {
@@ -223,5 +228,9 @@ func checkHeader(path string, header []string) error {
 }
 
 func raggedError(path string, line, have, want int) error {
-	return fmt.Errorf("%s:%d: %d fields where the header has %d", path, line, have, want)
+	fields := "fields"
+	if have == 1 {
+		fields = "field"
+	}
+	return fmt.Errorf("%s:%d: %d %s where the header has %d", path, line, have, fields, want)
 }

@@ -93,7 +93,7 @@ func TestReadErrors(t *testing.T) {
 		{name: "only a BOM", file: "a.csv", content: "\xef\xbb\xbf", want: []string{"is empty"}},
 		{name: "UTF-16", file: "a.csv", content: "\xff\xfet\x00", want: []string{"a.csv:1", "UTF-16"}},
 		{name: "ending", file: "a.txt", content: "x", want: []string{`".txt"`, ".csv", ".jsonl"}},
-		{name: "ragged csv", file: "a.csv", content: "text,label\na,b\n\"x\ny\",b\nonly\n", want: []string{"a.csv:5:", "1 fields where the header has 2"}},
+		{name: "ragged csv", file: "a.csv", content: "text,label\na,b\n\"x\ny\",b\nonly\n", want: []string{"a.csv:5:", "1 field where the header has 2"}},
 		{name: "ragged tsv", file: "a.tsv", content: "text\tlabel\na\tb\nx\ty\tz\n", want: []string{"a.tsv:3:", "3 fields where the header has 2"}},
 		{name: "bare quote", file: "a.csv", content: "text,label\nsay \"hi\",b\n", want: []string{"a.csv:2", "quote inside an unquoted field"}},
 		{name: "unclosed quote", file: "a.csv", content: "text,label\nok,a\n\"open,b\nmore\n", want: []string{"a.csv:3", "not closed"}},

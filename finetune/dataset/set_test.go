@@ -109,7 +109,7 @@ func TestLoadErrors(t *testing.T) {
 		{"only in eval", "text,label\na,pos\nb,neutral\n", &train, `a.csv:3: label "neutral" does not occur in the training data; the labels there are: "neg", "pos"`},
 		{"header only", "text,label\n", nil, "no records"},
 		{"tokenizer fails", "text,label\nok,a\nfail,b\n", nil, "a.csv:3: cannot"},
-		{"late error", "text,label\n" + strings.Repeat("ok,a\n", 5000) + "one\n", nil, "a.csv:5002: 1 fields"},
+		{"late error", "text,label\n" + strings.Repeat("ok,a\n", 5000) + "one\n", nil, "a.csv:5002: 1 field"},
 		{"early error", "text,label\nfail,a\n" + strings.Repeat("ok,a\n", 50000), nil, "a.csv:2: cannot"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,7 +24,7 @@ func (s *Set) Split(share float64, seed uint64) (train, eval []int32, err error)
 	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) // "split"
 	for c, examples := range byClass {
 		if len(examples) == 1 {
-			return nil, nil, fmt.Errorf("%s:%d: label %q has one example; splitting needs at least 2 of each label (or give evaluation data of its own)", s.Path, s.Classes.lines[c], s.Classes.Names[c])
+			return nil, nil, fmt.Errorf("%s:%d: label %q has one example; a split needs two of each label; add some, or give evaluation data of its own with --eval", s.Path, s.Classes.lines[c], s.Classes.Names[c])
 		}
 		if len(examples) == 0 {
 			continue
