@@ -68,7 +68,10 @@ func TestBadData(t *testing.T) {
 				flags = []string{"--eval", good}
 			}
 			unchanged(t, ws, func() {
-				fails(t, exitFailed, c.words, append([]string{"finetune", "-C", ws, "--data", c.data, "--epochs", "1"}, flags...)...)
+				o := fails(t, exitFailed, c.words, append([]string{"finetune", "-C", ws, "--data", c.data, "--epochs", "1", "--json"}, flags...)...)
+				if o.stdout != "" {
+					t.Errorf("stdout: %v", o)
+				}
 			})
 		})
 	}

@@ -70,6 +70,17 @@ func TestImportBad(t *testing.T) {
 			nil, []string{"model.onnx", `"nobody"`}},
 		"unknown operator": {reONNX(t, saved(t, fused(t)), func(m *onnxpb.Model) { m.Graph.Node[9].OpType = proto.String("Frobnicate") }),
 			nil, []string{"Frobnicate"}},
+		"input without type": {reONNX(t, saved(t, fused(t)), func(m *onnxpb.Model) {
+			m.Graph.Input[0].Type = nil
+		}), nil, []string{"input_ids", "type information"}},
+		"nodes out of order": {reONNX(t, saved(t, fused(t)), func(m *onnxpb.Model) {
+			n := m.Graph.Node
+			n[0], n[5] = n[5], n[0]
+		}), nil, []string{"model.onnx", "topological order"}},
+		"no operator set":     {reONNX(t, saved(t, fused(t)), func(m *onnxpb.Model) { m.OpsetImport = nil }), nil, []string{"opset_import"}},
+		"no outputs":          {reONNX(t, saved(t, fused(t)), func(m *onnxpb.Model) { m.Graph.Output = nil }), nil, []string{"no outputs"}},
+		"a node without":      {reONNX(t, saved(t, fused(t)), func(m *onnxpb.Model) { m.Graph.Node[20].Input = nil }), nil, []string{"/encoder/layer.0/attention/self/Transpose_1"}},
+		"shapes that differ":  {reONNX(t, saved(t, fused(t)), func(m *onnxpb.Model) { m.Graph.Initializer[0].Dims = []int64{200, 16} }), nil, []string{"/embeddings/Add"}},
 		"empty directory":     {t.TempDir(), nil, []string{"model.onnx", "config.json", "model.safetensors"}},
 		"no config":           {safetensors(func(d string) { os.Remove(filepath.Join(d, "config.json")) }), nil, []string{"config.json"}},
 		"config is not JSON":  {safetensors(func(d string) { writeFile(t, filepath.Join(d, "config.json"), "{") }), nil, []string{"config.json"}},
@@ -244,6 +255,37 @@ func TestBadExport(t *testing.T) {
 				t.Errorf("stdout: %v", o)
 			}
 		})
+	}
+}
+
+// TestBadTexts predicts what is no text.
+func TestBadTexts(t *testing.T) {
+	ws := workspaceOf(t, saved(t, fused(t)))
+	data := writeTask(t, "train.csv", 60, 1)
+	must(t, tuned(ws, data, data, "--epochs", "1")...)
+	out := filepath.Join(ws, "export")
+	must(t, "export", "--out", out, "-C", ws)
+	in := func(content string) string { return writeFile(t, filepath.Join(t.TempDir(), "in.csv"), content) }
+	for name, c := range map[string]struct {
+		args  []string
+		words []string
+	}{
+		"UTF-8":         {[]string{"--text", "a horse", "--text", "caf\xe9"}, []string{"--text", `"caf\xe9"`, "UTF-8"}},
+		"UTF-8 in file": {[]string{"--data", in("text\nok\ncaf\xe9\n")}, []string{"in.csv:3", "UTF-8"}},
+		"empty":         {[]string{"--data", in("")}, []string{"in.csv", "empty"}},
+		"header only":   {[]string{"--data", in("text\n")}, []string{"in.csv", "no records"}},
+		"column":        {[]string{"--data", in("question,n\na,1\n"), "--text-column", "text"}, []string{"in.csv", `"question", "n"`}},
+		"absent":        {[]string{"--data", "nowhere.csv"}, []string{"nowhere.csv: no such file"}},
+		"ending":        {[]string{"--data", ws + "/x.txt"}, []string{"x.txt"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if o := fails(t, exitFailed, c.words, append([]string{"predict", "--model", out}, c.args...)...); o.stdout != "" {
+				t.Errorf("stdout: %v", o)
+			}
+		})
+	}
+	if o := must(t, "predict", "--model", out, "--text", "", "--text", strings.Repeat("horse ", 5000)); strings.Count(o.stdout, "\n") != 2 {
+		t.Errorf("an empty text and a long one: %v", o)
 	}
 }
 

@@ -158,7 +158,11 @@ func compare(ctx context.Context, source *models.Source, info *models.Info, path
 	inputs, err := models.RandomInputs(info, 2, 16, 1)
 	if err != nil {
 		say("comparison  not made: %v", err)
-		return nil, nil
+		session, err := ort.Open(path, ort.Options{}) // at least it must load
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", source.Path, err)
+		}
+		return nil, session.Close()
 	}
 	differences, err := importer.Compare(ctx, source.Model, path, inputs)
 	var unsupported *graph.UnsupportedError
@@ -168,7 +172,7 @@ func compare(ctx context.Context, source *models.Source, info *models.Info, path
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: comparing native forward and onnxruntime: %w", source.Path, err)
+		return nil, fmt.Errorf("%s: native forward against onnxruntime: %w", source.Path, err)
 	}
 	for _, d := range differences {
 		say("comparison  %s: native and onnxruntime differ by at most %.2g (values up to %.2g)", d.Output, d.Max, d.Scale)
@@ -208,7 +212,11 @@ func (r *imported) print(info *models.Info) {
 		if r.Shared {
 			shared = ", all of one set of weights"
 		}
-		say("layers      %d, %d wide%s: %s … %s", n, r.HiddenSize, shared, r.Layers[0], r.Layers[n-1])
+		width := ""
+		if r.HiddenSize > 0 {
+			width = fmt.Sprintf(", %d wide", r.HiddenSize)
+		}
+		say("layers      %d%s%s: %s … %s", n, width, shared, r.Layers[0], r.Layers[n-1])
 	}
 	if n := len(info.Embeddings); n > 0 {
 		say("embeddings  %d initializers", n)

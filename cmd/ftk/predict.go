@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +45,11 @@ probability, and with --json the probabilities of all labels.`,
 			defer p.Close()
 			inputs := tokenize.Texts(texts)
 			if data == "" {
+				for _, text := range texts {
+					if !utf8.ValidString(text) {
+						return fmt.Errorf("--text %q is not valid UTF-8", text)
+					}
+				}
 				return predict(cmd, p, inputs)
 			}
 			return predictFile(cmd, p, data, dataset.Options{Columns: dataset.Columns{Text: column, Pair: pairColumn}, Unlabelled: true})
@@ -70,9 +76,12 @@ func predictFile(cmd *cobra.Command, p *exporter.Predictor, path string, opt dat
 	}
 	defer r.Close()
 	var inputs []tokenize.Input
-	for {
+	for n := 0; ; n++ {
 		record, err := r.Next()
 		if errors.Is(err, io.EOF) {
+			if n == 0 {
+				return fmt.Errorf("%s: no records after the header", path)
+			}
 			return predict(cmd, p, inputs)
 		}
 		if err != nil {

@@ -203,5 +203,10 @@ func oneLine(err error) error {
 	for _, prefix := range []string{"Error creating C session: ", "Error creating C session from file: ", "Error running network: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
+	if strings.HasPrefix(text, "Load model from ") { // "… from PATH failed:REASON"; the caller names the file
+		if _, reason, ok := strings.Cut(text, " failed:"); ok {
+			text = strings.TrimSpace(reason)
+		}
+	}
 	return errors.New(text)
 }
