@@ -128,6 +128,9 @@ func (m *addedMatcher) splitPiece(w *worker, p piece) {
 				end += n
 			}
 		}
+		if start >= end { // white space that the token before it swallowed
+			continue
+		}
 		w.addPiece(p.start+int32(done), p.start+int32(start))
 		w.nextPieces = append(w.nextPieces, piece{p.start + int32(start), p.start + int32(end), id})
 		done = end

@@ -16,10 +16,11 @@ type vocabulary struct {
 	ids    map[string]int32
 	tokens []string // by id; "" where there is none, see has
 	has    []bool
+	size   int // entries of the file, of which a Unigram model may have several for one token
 }
 
 func newVocabulary(field string, ids map[string]int32) (*vocabulary, error) {
-	v := &vocabulary{ids: ids}
+	v := &vocabulary{ids: ids, size: len(ids)}
 	top := int32(-1)
 	for token, id := range ids {
 		if id < 0 {

@@ -146,7 +146,7 @@ func (e expression) matches(dst []span, text []byte) ([]span, error) {
 }
 
 // fromOniguruma rewrites what Oniguruma (Ruby syntax) writes otherwise than .NET, whose syntax regexp2 has: possessive
-// quantifiers, \h, and POSIX brackets.
+// quantifiers, \h, \w, and POSIX brackets; and adds to \p{L} and the like what Unicode has got since Go's tables.
 func fromOniguruma(expr string) (string, error) {
 	var b strings.Builder
 	inClass := 0
@@ -160,21 +160,10 @@ func fromOniguruma(expr string) (string, error) {
 				atom = b.Len()
 			}
 			n := 2
-			switch expr[i+1] {
-			case 'h':
-				hex := "0-9a-fA-F"
-				if inClass == 0 {
-					hex = "[" + hex + "]"
-				}
-				b.WriteString(hex)
-			case 'p', 'P':
-				if k := strings.IndexByte(expr[i:], '}'); k > 0 {
-					n = k + 1
-				}
-				b.WriteString(expr[i : i+n])
-			default:
-				b.WriteString(expr[i : i+2])
+			if k := strings.IndexByte(expr[i:], '}'); k > 0 && (expr[i+1] == 'p' || expr[i+1] == 'P') {
+				n = k + 1
 			}
+			b.WriteString(escape(expr[i:i+n], inClass > 0))
 			i += n
 			continue
 		case inClass > 0 && strings.HasPrefix(expr[i:], "[:"):
@@ -240,6 +229,50 @@ func isQuantifierEnd(expr string, i int) bool {
 		return false
 	}
 	return expr[i-1] == '+' || expr[i-1] == '*' || expr[i-1] == '?' && i >= 2 && expr[i-2] != '('
+}
+
+// escape rewrites an escape sequence.
+func escape(seq string, inClass bool) string {
+	var class string
+	switch seq {
+	case `\h`:
+		class = "0-9a-fA-F"
+	case `\w`, `\W`:
+		// alphabetic symbols count as word characters in Oniguruma; superscripts and fractions of Latin-1 do outside brackets
+		class = `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉` + newIn(isWord)
+		if !inClass {
+			class += `²³¹¼-¾`
+		}
+	case `\p{L}`, `\P{L}`:
+		class = `\p{L}` + newIn(isLetter)
+	case `\p{N}`, `\P{N}`:
+		class = `\p{N}` + newIn(isNumeral)
+	case `\d`, `\D`:
+		class = `\p{Nd}` + newIn(isNumeral)
+	default:
+		return seq
+	}
+	negated := seq == `\W` || seq == `\D` || strings.HasPrefix(seq, `\P`)
+	switch {
+	case inClass && negated:
+		return seq // cannot be written as ranges
+	case inClass:
+		return class
+	case negated:
+		return "[^" + class + "]"
+	}
+	return "[" + class + "]"
+}
+
+// newIn writes the characters that Go's tables lack of a class as ranges.
+func newIn(class uint16) string {
+	var b strings.Builder
+	for _, c := range classCorrections {
+		if c.set&class != 0 {
+			b.WriteString(string(c.first) + "-" + string(c.last))
+		}
+	}
+	return b.String()
 }
 
 var posixClasses = map[string]string{

@@ -2,6 +2,7 @@ package tokenize
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -31,13 +32,8 @@ func compareSplit(t *testing.T, name string, re, hand pattern, text string) {
 	if len(text) > 1000 {
 		return
 	}
-	for _, r := range text {
-		// regexp2 has Go's tables; and ſ, which it does not fold to s
-		for _, c := range classCorrections {
-			if r >= c.first && r <= c.last || r == 'ſ' && name != "gpt2" {
-				return
-			}
-		}
+	if name != "gpt2" && strings.Contains(text, "ſ") {
+		return // regexp2 does not fold it to s
 	}
 	want, err := re.matches(nil, []byte(text))
 	if err != nil {
@@ -81,7 +77,7 @@ func TestFromOniguruma(t *testing.T) {
 	for expr, want := range map[string]string{
 		`a++b`:           `(?>a+)b`,
 		`[ab]*+c`:        `(?>[ab]*)c`,
-		`\p{L}?+x`:       `(?>\p{L}?)x`,
+		`\s?+x`:          `(?>\s?)x`,
 		`(ab)++`:         `(?>(ab)+)`,
 		`\h+[\h_]`:       `[0-9a-fA-F]+[0-9a-fA-F_]`,
 		`[[:digit:]x]`:   `[\p{Nd}x]`,

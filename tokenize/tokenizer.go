@@ -135,7 +135,7 @@ func (t *Tokenizer) addTokens(root object) error {
 		return err
 	}
 	vocab := t.model.vocabulary()
-	t.size = len(vocab.ids)
+	t.size = vocab.size
 	t.texts = slices.Clone(vocab.tokens)
 	t.known = slices.Clone(vocab.has)
 	t.ids = map[string]int32{}

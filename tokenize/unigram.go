@@ -42,7 +42,7 @@ func parseUnigram(o object) (model, error) {
 	}
 	m.unknownScore = low - unknownPenalty
 	m.trie = newTrie(keys)
-	m.vocab = &vocabulary{ids: ids, tokens: make([]string, len(list)), has: make([]bool, len(list))}
+	m.vocab = &vocabulary{ids: ids, tokens: make([]string, len(list)), has: make([]bool, len(list)), size: len(list)}
 	for i, s := range list {
 		m.vocab.tokens[i], m.vocab.has[i] = s.token, true
 	}
@@ -82,7 +82,9 @@ func (s *scored) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(pair[0], &s.token); err != nil {
 		return err
 	}
-	return json.Unmarshal(pair[1], &s.score)
+	score, err := parseScore(string(pair[1]))
+	s.score = score
+	return err
 }
 
 func (m *unigram) vocabulary() *vocabulary { return m.vocab }
