@@ -43,10 +43,11 @@ var activations = map[string]func(b *compose.Builder, x *graph.Value) *graph.Val
 // A tensor that is missing or of the wrong shape is a *graph.FormatError that
 // names it. Tensors that the encoder does not use (an MLM head) are ignored.
 func BuildBERT(c BERTConfig, safetensorsPath string) (*graph.Model, error) {
-	w, err := readSafetensors(safetensorsPath)
+	w, err := openSafetensorsFile(safetensorsPath)
 	if err != nil {
 		return nil, err
 	}
+	defer w.Close()
 	return buildBERT(c, w, bertOptions{opset: builtOpset})
 }
 

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/nlpodyssey/safetensors"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/lower"
 	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/safetensors"
 	"github.com/ftk-go/ftk/internal/testenv"
 	"github.com/ftk-go/ftk/internal/vm"
 	"github.com/ftk-go/ftk/models"
@@ -26,31 +25,30 @@ type golden map[string]ort.Array
 
 func readGolden(t *testing.T, path string) golden {
 	t.Helper()
-	data, err := os.ReadFile(path)
+	file, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := safetensors.Deserialize(data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	defer file.Close()
 	g := golden{}
-	for _, v := range file.Tensors() {
-		raw, a := v.TensorView.Data(), ort.Array{}
-		for _, d := range v.TensorView.Shape() {
-			a.Shape = append(a.Shape, int64(d))
+	for _, name := range file.Names() {
+		raw, err := file.Bytes(name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		switch v.TensorView.DType() {
-		case safetensors.I64:
+		var a ort.Array
+		a.Shape, _ = file.Shape(name)
+		switch file.DType(name) {
+		case "I64":
 			for i := 0; i < len(raw); i += 8 {
 				a.I64 = append(a.I64, int64(binary.LittleEndian.Uint64(raw[i:])))
 			}
-		case safetensors.F32:
+		case "F32":
 			for i := 0; i < len(raw); i += 4 {
 				a.F32 = append(a.F32, math.Float32frombits(binary.LittleEndian.Uint32(raw[i:])))
 			}
 		}
-		g[v.Name] = a
+		g[name] = a
 	}
 	return g
 }

@@ -2,13 +2,11 @@ package models
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/nlpodyssey/safetensors"
-
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/safetensors"
 )
 
 // weights gives the tensors of a model by their Hugging Face names.
@@ -22,31 +20,31 @@ type weights interface {
 	file() string
 }
 
-// safetensorsFile is a model.safetensors (https://github.com/huggingface/
-// safetensors#format) held in memory. The library checks the header against
-// the file: sizes, gaps, overlaps and offsets beyond the end.
+// safetensorsFile is an open model.safetensors.
 type safetensorsFile struct {
+	*safetensors.File
 	path  string
-	views map[string]safetensors.TensorView
+	names map[string]string // in the file, by the name without what differs between checkpoints
+}
+
+// weightTypes are the element types that weights are read from.
+var weightTypes = map[string]graph.DType{
+	"F16": graph.Float16, "BF16": graph.BFloat16, "F32": graph.Float32, "F64": graph.Float64,
 }
 
 // modelPrefixes are what model classes put before the names of the base model
 // they hold: BertForSequenceClassification's "bert.encoder.layer.0…".
 var modelPrefixes = []string{"bert.", "model.", "0.auto_model."}
 
-func readSafetensors(path string) (*safetensorsFile, error) {
-	data, err := os.ReadFile(path)
+func openSafetensorsFile(path string) (*safetensorsFile, error) {
+	file, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	file, err := safetensors.Deserialize(data)
-	if err != nil {
-		return nil, &graph.FormatError{File: path, What: "not a safetensors file: " + err.Error()}
-	}
-	w := &safetensorsFile{path: path, views: make(map[string]safetensors.TensorView, file.Len())}
-	for _, t := range file.Tensors() {
-		if base := baseName(t.Name); base == t.Name || !w.has(base) { // the plain name has precedence
-			w.views[base] = t.TensorView
+	w := &safetensorsFile{File: file, path: path, names: map[string]string{}}
+	for _, name := range file.Names() {
+		if base := baseName(name); base == name || !w.has(base) { // the plain name has precedence
+			w.names[base] = name
 		}
 	}
 	return w, nil
@@ -73,33 +71,31 @@ func baseName(name string) string {
 
 func (w *safetensorsFile) file() string { return w.path }
 
-func (w *safetensorsFile) has(name string) bool { _, ok := w.views[name]; return ok }
+func (w *safetensorsFile) has(name string) bool { _, ok := w.names[name]; return ok }
 
 func (w *safetensorsFile) tensor(name string, dims ...int64) ([]float32, error) {
-	v := w.views[name]
-	got := make([]int64, len(v.Shape()))
-	for i, d := range v.Shape() {
-		got[i] = int64(d)
+	stored := w.names[name]
+	wrong := func(what string, args ...any) error {
+		return &graph.FormatError{File: w.path, Where: fmt.Sprintf("tensor %q", name), What: fmt.Sprintf(what, args...)}
 	}
-	if !slices.Equal(got, dims) {
-		return nil, &graph.FormatError{
-			File: w.path, Where: fmt.Sprintf("tensor %q", name),
-			What: fmt.Sprintf("shape is %v, by config.json it should be %v", got, dims),
-		}
+	if got, _ := w.Shape(stored); !slices.Equal(got, dims) {
+		return nil, wrong("shape is %v, by config.json it should be %v", got, dims)
 	}
-	dtype, ok := map[safetensors.DType]graph.DType{
-		safetensors.F32: graph.Float32, safetensors.F64: graph.Float64,
-		safetensors.F16: graph.Float16, safetensors.BF16: graph.BFloat16,
-	}[v.DType()]
+	dtype, ok := weightTypes[w.DType(stored)]
 	if !ok {
-		return nil, &graph.FormatError{
-			File: w.path, Where: fmt.Sprintf("tensor %q", name),
-			What: fmt.Sprintf("element type is %v, weights are F32, F16, BF16 or F64", v.DType()),
-		}
+		return nil, wrong("element type is %s, weights are F32, F16, BF16 or F64", w.DType(stored))
 	}
-	t, err := graph.NewRaw(name, dtype, dims, v.Data())
+	if dtype == graph.Float32 {
+		t, err := w.Read(stored)
+		return t.Data, err
+	}
+	raw, err := w.Bytes(stored)
 	if err != nil {
-		return nil, &graph.FormatError{File: w.path, What: err.Error()}
+		return nil, err
+	}
+	t, err := graph.NewRaw(name, dtype, dims, raw)
+	if err != nil {
+		return nil, wrong("%v", err)
 	}
 	return t.Float32s()
 }

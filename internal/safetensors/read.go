@@ -1,18 +1,30 @@
 package safetensors
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
-	"sort"
+	"slices"
 	"unsafe"
+
+	"github.com/ftk-go/ftk/internal/graph"
 )
 
 // maxHeader is the largest header the format allows.
 const maxHeader = 100_000_000
+
+// elementBytes is the size of an element by the name of its type.
+var elementBytes = map[string]int64{
+	"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
+	"U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+	"U32": 4, "I32": 4, "F32": 4,
+	"U64": 8, "I64": 8, "F64": 8, "C64": 8,
+}
 
 // File is an open safetensors file; tensors are read when asked for.
 type File struct {
@@ -24,7 +36,9 @@ type File struct {
 	entries map[string]entry
 }
 
-// Open reads and checks the header.
+// Open reads the header and checks it against the file: known element types,
+// sizes that follow from the shapes, no gap, overlap or rest. A file that fails
+// is a *graph.FormatError.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -33,7 +47,7 @@ func Open(path string) (*File, error) {
 	s := &File{path: path, file: f}
 	if err := s.readHeader(); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, &graph.FormatError{File: path, What: "not a safetensors file, or damaged: " + err.Error()}
 	}
 	return s, nil
 }
@@ -45,11 +59,11 @@ func (s *File) readHeader() error {
 	}
 	var length [8]byte
 	if _, err := io.ReadFull(s.file, length[:]); err != nil {
-		return fmt.Errorf("not a safetensors file: shorter than its header")
+		return fmt.Errorf("%d bytes are shorter than the length of a header", st.Size())
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n > maxHeader || int64(n) > st.Size()-8 {
-		return fmt.Errorf("not a safetensors file, or truncated: header of %d bytes in a file of %d", n, st.Size())
+		return fmt.Errorf("header of %d bytes in a file of %d", n, st.Size())
 	}
 	text := make([]byte, n)
 	if _, err := io.ReadFull(s.file, text); err != nil {
@@ -57,14 +71,14 @@ func (s *File) readHeader() error {
 	}
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
-		return fmt.Errorf("safetensors header: %w", err)
+		return fmt.Errorf("header: %w", err)
 	}
 	s.start = 8 + int64(n)
 	s.entries = make(map[string]entry, len(raw))
 	for name, r := range raw {
 		if name == "__metadata__" {
 			if err := json.Unmarshal(r, &s.Metadata); err != nil {
-				return fmt.Errorf("safetensors metadata: %w", err)
+				return fmt.Errorf("metadata: %w", err)
 			}
 			continue
 		}
@@ -72,48 +86,75 @@ func (s *File) readHeader() error {
 		if err := json.Unmarshal(r, &e); err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
-		if err := e.check(st.Size() - s.start); err != nil {
+		s.entries[name] = e
+	}
+	return s.check(st.Size() - s.start)
+}
+
+// check tells whether the tensors fill the data, one after the other.
+func (s *File) check(dataSize int64) error {
+	inOrder := slices.SortedFunc(maps.Keys(s.entries), func(a, b string) int {
+		x, y := s.entries[a].Offsets, s.entries[b].Offsets
+		return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1]), cmp.Compare(a, b))
+	})
+	end := int64(0)
+	for _, name := range inOrder {
+		e := s.entries[name]
+		size, err := e.size()
+		if err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
-		s.entries[name] = e
+		if e.Offsets[0] != end {
+			return fmt.Errorf("tensor %q begins at byte %d of the data, where the one before ends at %d", name, e.Offsets[0], end)
+		}
+		if e.Offsets[1]-end != size {
+			return fmt.Errorf("tensor %q: bytes %d to %d for shape %v of %s", name, end, e.Offsets[1], e.Shape, e.DType)
+		}
+		end = e.Offsets[1]
+	}
+	if end != dataSize {
+		return fmt.Errorf("tensors of %d bytes in %d bytes of data (truncated?)", end, dataSize)
 	}
 	return nil
 }
 
-func (e entry) check(dataSize int64) error {
-	if e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] || e.Offsets[1] > dataSize {
-		return fmt.Errorf("bytes %d to %d in %d bytes of data (truncated?)", e.Offsets[0], e.Offsets[1], dataSize)
+// size is how many bytes the tensor takes by its type and shape.
+func (e entry) size() (int64, error) {
+	n, ok := elementBytes[e.DType]
+	if !ok {
+		return 0, fmt.Errorf("element type %q", e.DType)
 	}
-	if e.DType != "F32" {
-		return nil // sizes are checked when read
-	}
-	n := int64(1)
 	for _, d := range e.Shape {
-		if d < 0 || (d > 0 && n > math.MaxInt64/8/d) {
-			return fmt.Errorf("shape %v", e.Shape)
+		if d < 0 || d > 0 && n > math.MaxInt64/d {
+			return 0, fmt.Errorf("shape %v", e.Shape)
 		}
 		n *= d
 	}
-	if 4*n != e.Offsets[1]-e.Offsets[0] {
-		return fmt.Errorf("%d bytes for shape %v of %s", e.Offsets[1]-e.Offsets[0], e.Shape, e.DType)
-	}
-	return nil
+	return n, nil
 }
 
 // Names returns the names of all tensors, sorted.
-func (s *File) Names() []string {
-	names := make([]string, 0, len(s.entries))
-	for n := range s.entries {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names
-}
+func (s *File) Names() []string { return slices.Sorted(maps.Keys(s.entries)) }
 
 // Shape returns the shape of a tensor and whether there is one of that name.
 func (s *File) Shape(name string) ([]int64, bool) {
 	e, ok := s.entries[name]
 	return e.Shape, ok
+}
+
+// DType returns the element type of a tensor as the format writes it ("F32",
+// "BF16", "I64"), "" if there is none of that name.
+func (s *File) DType(name string) string { return s.entries[name].DType }
+
+// Bytes reads a tensor of any type: its elements in row-major order, little
+// endian.
+func (s *File) Bytes(name string) ([]byte, error) {
+	e, ok := s.entries[name]
+	if !ok {
+		return nil, fmt.Errorf("%s: no tensor %q", s.path, name)
+	}
+	raw := make([]byte, e.Offsets[1]-e.Offsets[0])
+	return raw, s.readAt(name, raw, e)
 }
 
 // ReadInto reads a float32 tensor into dst, which has its number of values.
@@ -132,8 +173,8 @@ func (s *File) ReadInto(name string, dst []float32) error {
 		return nil
 	}
 	raw := unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst))
-	if _, err := s.file.ReadAt(raw, s.start+e.Offsets[0]); err != nil {
-		return fmt.Errorf("%s: tensor %q: %w", s.path, name, err)
+	if err := s.readAt(name, raw, e); err != nil {
+		return err
 	}
 	if !littleEndian {
 		for i := range dst {
@@ -151,6 +192,13 @@ func (s *File) Read(name string) (Tensor, error) {
 	}
 	t := Tensor{Name: name, Shape: e.Shape, Data: make([]float32, (e.Offsets[1]-e.Offsets[0])/4)}
 	return t, s.ReadInto(name, t.Data)
+}
+
+func (s *File) readAt(name string, raw []byte, e entry) error {
+	if _, err := s.file.ReadAt(raw, s.start+e.Offsets[0]); err != nil {
+		return fmt.Errorf("%s: tensor %q: %w", s.path, name, err)
+	}
+	return nil
 }
 
 // Close closes the file.

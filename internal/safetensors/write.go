@@ -16,7 +16,7 @@ import (
 	"github.com/ftk-go/ftk/internal/atomicfile"
 )
 
-// Tensor is one float32 tensor to write.
+// Tensor is one float32 tensor, to write or as it was read.
 type Tensor struct {
 	Name  string
 	Shape []int64
