@@ -1,7 +1,5 @@
 package kernels
 
-import "github.com/ftk-go/ftk/internal/parallel"
-
 // Exp is dst = eˣ.
 func Exp(dst, x []float32) { unary("Exp", vec.exp, dst, x, costlyGrain) }
 
@@ -44,50 +42,4 @@ func GeluTanh(dst, x []float32) { unary("GeluTanh", vec.geluTanh, dst, x, costly
 // GeluTanhGrad is dx = dy times the derivative of GeluTanh at x.
 func GeluTanhGrad(dx, x, dy []float32) {
 	binary("GeluTanhGrad", vec.geluTanhGrad, dx, x, dy, costlyGrain)
-}
-
-// Activation names a function that AddRowAct applies.
-type Activation int
-
-// The activations.
-const (
-	None Activation = iota
-	ActGelu
-	ActGeluTanh
-	ActTanh
-	ActSigmoid
-	ActRelu
-)
-
-func (a Activation) forward() func(dst, x []float32) {
-	switch a {
-	case ActGelu:
-		return vec.gelu
-	case ActGeluTanh:
-		return vec.geluTanh
-	case ActTanh:
-		return vec.tanh
-	case ActSigmoid:
-		return vec.sigmoid
-	case ActRelu:
-		return vec.relu
-	}
-	return nil
-}
-
-// AddRowAct adds a row (a bias) to every row of x and applies an activation, in one pass over memory: pre = x + row,
-// dst = act(pre). pre may be x, and dst may be pre where the argument is not needed later. With None, dst = x + row
-// and pre is not written.
-func AddRowAct(pre, dst, x, row []float32, act Activation) {
-	if act == None || len(row) == 0 {
-		AddRow(dst, x, row)
-		return
-	}
-	rows := len(x) / len(row)
-	matrix("AddRowAct", rows, len(row), len(x), len(pre), len(dst))
-	t := rowTasks.Get()
-	*t = rowTask{pre: pre, dst: dst, x: x, row: row, act: act.forward()}
-	parallel.Run(rows, rowGrain(len(row), costlyGrain), t)
-	*t = rowTask{}
-	rowTasks.Put(t)
 }

@@ -39,11 +39,6 @@ func offsetAVX2(dst []float32, x []float32, s float32)
 //go:noescape
 func axpyAVX2(dst []float32, x []float32, s float32)
 
-// mulAccAVX2 is dst += x·y.
-//
-//go:noescape
-func mulAccAVX2(dst []float32, x []float32, y []float32)
-
 // addRowsAVX2 adds rows of x, stride apart, to dst.
 //
 //go:noescape

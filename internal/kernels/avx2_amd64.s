@@ -280,45 +280,6 @@ n7done:
 	VZEROUPPER
 	RET
 
-// func mulAccAVX2(dst []float32, x []float32, y []float32)
-// Requires: AVX, FMA3
-TEXT ·mulAccAVX2(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	MOVQ y_base+48(FP), BX
-	XORQ SI, SI
-	LEAQ 8(SI), DI
-	CMPQ DI, CX
-	JG   n8rest
-
-n8one:
-	VMOVUPS     (AX)(SI*4), Y0
-	VMOVUPS     (DX)(SI*4), Y1
-	VMOVUPS     (BX)(SI*4), Y2
-	VFMADD231PS Y2, Y1, Y0
-	VMOVUPS     Y0, (AX)(SI*4)
-	MOVQ        DI, SI
-	ADDQ        $0x08, DI
-	CMPQ        DI, CX
-	JLE         n8one
-
-n8rest:
-	SUBQ        SI, CX
-	JE          n8done
-	LEAQ        windowAVX2<>+0(SB), DI
-	NEGQ        CX
-	VMOVUPS     32(DI)(CX*4), Y0
-	VMASKMOVPS  (AX)(SI*4), Y0, Y1
-	VMASKMOVPS  (DX)(SI*4), Y0, Y2
-	VMASKMOVPS  (BX)(SI*4), Y0, Y3
-	VFMADD231PS Y3, Y2, Y1
-	VMASKMOVPS  Y1, Y0, (AX)(SI*4)
-
-n8done:
-	VZEROUPPER
-	RET
-
 // func addRowsAVX2(dst []float32, x []float32, rows int, stride int)
 // Requires: AVX
 TEXT ·addRowsAVX2(SB), NOSPLIT, $0-64
@@ -422,11 +383,46 @@ TEXT ·sqrtAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
+	JG   n8rest
+
+n8one:
+	VMOVUPS (DX)(BX*4), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (AX)(BX*4)
+	MOVQ    SI, BX
+	ADDQ    $0x08, SI
+	CMPQ    SI, CX
+	JLE     n8one
+
+n8rest:
+	SUBQ       BX, CX
+	JE         n8done
+	LEAQ       windowAVX2<>+0(SB), SI
+	NEGQ       CX
+	VMOVUPS    32(SI)(CX*4), Y0
+	VMASKMOVPS (DX)(BX*4), Y0, Y1
+	VSQRTPS    Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*4)
+
+n8done:
+	VZEROUPPER
+	RET
+
+// func reluAVX2(dst []float32, x []float32)
+// Requires: AVX
+TEXT ·reluAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	XORQ BX, BX
+	LEAQ 8(BX), SI
+	CMPQ SI, CX
 	JG   n9rest
 
 n9one:
 	VMOVUPS (DX)(BX*4), Y0
-	VSQRTPS Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VMAXPS  Y0, Y1, Y0
 	VMOVUPS Y0, (AX)(BX*4)
 	MOVQ    SI, BX
 	ADDQ    $0x08, SI
@@ -440,46 +436,11 @@ n9rest:
 	NEGQ       CX
 	VMOVUPS    32(SI)(CX*4), Y0
 	VMASKMOVPS (DX)(BX*4), Y0, Y1
-	VSQRTPS    Y1, Y1
-	VMASKMOVPS Y1, Y0, (AX)(BX*4)
-
-n9done:
-	VZEROUPPER
-	RET
-
-// func reluAVX2(dst []float32, x []float32)
-// Requires: AVX
-TEXT ·reluAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
-	LEAQ 8(BX), SI
-	CMPQ SI, CX
-	JG   n10rest
-
-n10one:
-	VMOVUPS (DX)(BX*4), Y0
-	VXORPS  Y1, Y1, Y1
-	VMAXPS  Y0, Y1, Y0
-	VMOVUPS Y0, (AX)(BX*4)
-	MOVQ    SI, BX
-	ADDQ    $0x08, SI
-	CMPQ    SI, CX
-	JLE     n10one
-
-n10rest:
-	SUBQ       BX, CX
-	JE         n10done
-	LEAQ       windowAVX2<>+0(SB), SI
-	NEGQ       CX
-	VMOVUPS    32(SI)(CX*4), Y0
-	VMASKMOVPS (DX)(BX*4), Y0, Y1
 	VXORPS     Y2, Y2, Y2
 	VMAXPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (AX)(BX*4)
 
-n10done:
+n9done:
 	VZEROUPPER
 	RET
 
@@ -493,9 +454,9 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n11rest
+	JG   n10rest
 
-n11one:
+n10one:
 	VMOVUPS   (DX)(SI*4), Y0
 	VMOVUPS   (BX)(SI*4), Y1
 	VXORPS    Y2, Y2, Y2
@@ -506,11 +467,11 @@ n11one:
 	MOVQ      DI, SI
 	ADDQ      $0x08, DI
 	CMPQ      DI, CX
-	JLE       n11one
+	JLE       n10one
 
-n11rest:
+n10rest:
 	SUBQ       SI, CX
-	JE         n11done
+	JE         n10done
 	LEAQ       windowAVX2<>+0(SB), DI
 	NEGQ       CX
 	VMOVUPS    32(DI)(CX*4), Y0
@@ -522,7 +483,7 @@ n11rest:
 	VBLENDVPS  Y1, Y2, Y3, Y1
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-n11done:
+n10done:
 	VZEROUPPER
 	RET
 
@@ -536,9 +497,9 @@ TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n12rest
+	JG   n11rest
 
-n12one:
+n11one:
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VMOVUPS lanesAVX2_3f800000<>+0(SB), Y2
@@ -550,11 +511,11 @@ n12one:
 	MOVQ    DI, SI
 	ADDQ    $0x08, DI
 	CMPQ    DI, CX
-	JLE     n12one
+	JLE     n11one
 
-n12rest:
+n11rest:
 	SUBQ       SI, CX
-	JE         n12done
+	JE         n11done
 	LEAQ       windowAVX2<>+0(SB), DI
 	NEGQ       CX
 	VMOVUPS    32(DI)(CX*4), Y0
@@ -567,7 +528,7 @@ n12rest:
 	VMULPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-n12done:
+n11done:
 	VZEROUPPER
 	RET
 
@@ -591,9 +552,9 @@ TEXT ·sigmoidGradAVX2(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n13rest
+	JG   n12rest
 
-n13one:
+n12one:
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
 	VMULPS  Y0, Y1, Y1
@@ -604,11 +565,11 @@ n13one:
 	MOVQ    DI, SI
 	ADDQ    $0x08, DI
 	CMPQ    DI, CX
-	JLE     n13one
+	JLE     n12one
 
-n13rest:
+n12rest:
 	SUBQ       SI, CX
-	JE         n13done
+	JE         n12done
 	LEAQ       windowAVX2<>+0(SB), DI
 	NEGQ       CX
 	VMOVUPS    32(DI)(CX*4), Y0
@@ -620,7 +581,7 @@ n13rest:
 	VMULPS     Y1, Y2, Y1
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-n13done:
+n12done:
 	VZEROUPPER
 	RET
 
@@ -633,9 +594,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n14rest
+	JG   n13rest
 
-n14one:
+n13one:
 	VMOVUPS      (DX)(BX*4), Y0
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y1
 	VMOVUPS      lanesAVX2_42b20000<>+0(SB), Y2
@@ -667,11 +628,11 @@ n14one:
 	MOVQ         SI, BX
 	ADDQ         $0x08, SI
 	CMPQ         SI, CX
-	JLE          n14one
+	JLE          n13one
 
-n14rest:
+n13rest:
 	SUBQ         BX, CX
-	JE           n14done
+	JE           n13done
 	LEAQ         windowAVX2<>+0(SB), SI
 	NEGQ         CX
 	VMOVUPS      32(SI)(CX*4), Y0
@@ -704,7 +665,7 @@ n14rest:
 	VMULPS       Y2, Y3, Y3
 	VMASKMOVPS   Y3, Y0, (AX)(BX*4)
 
-n14done:
+n13done:
 	VZEROUPPER
 	RET
 
@@ -827,9 +788,9 @@ TEXT ·logAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n15rest
+	JG   n14rest
 
-n15one:
+n14one:
 	VMOVUPS     (DX)(BX*4), Y0
 	VCMPPS      $0x11, lanesAVX2_00800000<>+0(SB), Y0, Y1
 	VMULPS      lanesAVX2_4b000000<>+0(SB), Y0, Y2
@@ -875,11 +836,11 @@ n15one:
 	MOVQ        SI, BX
 	ADDQ        $0x08, SI
 	CMPQ        SI, CX
-	JLE         n15one
+	JLE         n14one
 
-n15rest:
+n14rest:
 	SUBQ        BX, CX
-	JE          n15done
+	JE          n14done
 	LEAQ        windowAVX2<>+0(SB), SI
 	NEGQ        CX
 	VMOVUPS     32(SI)(CX*4), Y0
@@ -926,7 +887,7 @@ n15rest:
 	VBLENDVPS   Y3, Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (AX)(BX*4)
 
-n15done:
+n14done:
 	VZEROUPPER
 	RET
 
@@ -1109,9 +1070,9 @@ TEXT ·erfAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n16rest
+	JG   n15rest
 
-n16one:
+n15one:
 	VMOVUPS     (DX)(BX*4), Y0
 	VMOVUPS     lanesAVX2_c0800000<>+0(SB), Y1
 	VMOVUPS     lanesAVX2_40800000<>+0(SB), Y2
@@ -1140,11 +1101,11 @@ n16one:
 	MOVQ        SI, BX
 	ADDQ        $0x08, SI
 	CMPQ        SI, CX
-	JLE         n16one
+	JLE         n15one
 
-n16rest:
+n15rest:
 	SUBQ        BX, CX
-	JE          n16done
+	JE          n15done
 	LEAQ        windowAVX2<>+0(SB), SI
 	NEGQ        CX
 	VMOVUPS     32(SI)(CX*4), Y0
@@ -1174,7 +1135,7 @@ n16rest:
 	VMAXPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (AX)(BX*4)
 
-n16done:
+n15done:
 	VZEROUPPER
 	RET
 
@@ -1327,9 +1288,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n17rest
+	JG   n16rest
 
-n17one:
+n16one:
 	VMOVUPS     (DX)(BX*4), Y0
 	VMOVUPS     lanesAVX2_c11051ec<>+0(SB), Y1
 	VMOVUPS     lanesAVX2_411051ec<>+0(SB), Y2
@@ -1356,11 +1317,11 @@ n17one:
 	MOVQ        SI, BX
 	ADDQ        $0x08, SI
 	CMPQ        SI, CX
-	JLE         n17one
+	JLE         n16one
 
-n17rest:
+n16rest:
 	SUBQ        BX, CX
-	JE          n17done
+	JE          n16done
 	LEAQ        windowAVX2<>+0(SB), SI
 	NEGQ        CX
 	VMOVUPS     32(SI)(CX*4), Y0
@@ -1388,7 +1349,7 @@ n17rest:
 	VMAXPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (AX)(BX*4)
 
-n17done:
+n16done:
 	VZEROUPPER
 	RET
 
@@ -1501,9 +1462,9 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n18rest
+	JG   n17rest
 
-n18one:
+n17one:
 	VMOVUPS      (DX)(BX*4), Y0
 	VXORPS       lanesAVX2_80000000<>+0(SB), Y0, Y0
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y1
@@ -1539,11 +1500,11 @@ n18one:
 	MOVQ         SI, BX
 	ADDQ         $0x08, SI
 	CMPQ         SI, CX
-	JLE          n18one
+	JLE          n17one
 
-n18rest:
+n17rest:
 	SUBQ         BX, CX
-	JE           n18done
+	JE           n17done
 	LEAQ         windowAVX2<>+0(SB), SI
 	NEGQ         CX
 	VMOVUPS      32(SI)(CX*4), Y0
@@ -1580,7 +1541,7 @@ n18rest:
 	VDIVPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
-n18done:
+n17done:
 	VZEROUPPER
 	RET
 
@@ -1603,9 +1564,9 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n19rest
+	JG   n18rest
 
-n19one:
+n18one:
 	VMOVUPS      (DX)(BX*4), Y0
 	VMOVUPS      lanesAVX2_c1680000<>+0(SB), Y1
 	VMOVUPS      lanesAVX2_41680000<>+0(SB), Y2
@@ -1665,11 +1626,11 @@ n19one:
 	MOVQ         SI, BX
 	ADDQ         $0x08, SI
 	CMPQ         SI, CX
-	JLE          n19one
+	JLE          n18one
 
-n19rest:
+n18rest:
 	SUBQ         BX, CX
-	JE           n19done
+	JE           n18done
 	LEAQ         windowAVX2<>+0(SB), SI
 	NEGQ         CX
 	VMOVUPS      32(SI)(CX*4), Y0
@@ -1730,7 +1691,7 @@ n19rest:
 	VMULPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
-n19done:
+n18done:
 	VZEROUPPER
 	RET
 
@@ -1873,9 +1834,9 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n20rest
+	JG   n19rest
 
-n20one:
+n19one:
 	VMOVUPS      (DX)(BX*4), Y0
 	VMOVUPS      lanesAVX2_bfcc422a<>+0(SB), Y1
 	VMULPS       Y0, Y0, Y2
@@ -1913,11 +1874,11 @@ n20one:
 	MOVQ         SI, BX
 	ADDQ         $0x08, SI
 	CMPQ         SI, CX
-	JLE          n20one
+	JLE          n19one
 
-n20rest:
+n19rest:
 	SUBQ         BX, CX
-	JE           n20done
+	JE           n19done
 	LEAQ         windowAVX2<>+0(SB), SI
 	NEGQ         CX
 	VMOVUPS      32(SI)(CX*4), Y0
@@ -1956,7 +1917,7 @@ n20rest:
 	VDIVPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
-n20done:
+n19done:
 	VZEROUPPER
 	RET
 
@@ -1990,9 +1951,9 @@ TEXT ·geluGradAVX2(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n21rest
+	JG   n20rest
 
-n21one:
+n20one:
 	VMOVUPS      (DX)(SI*4), Y0
 	VMOVUPS      (BX)(SI*4), Y1
 	VMOVUPS      lanesAVX2_c1680000<>+0(SB), Y2
@@ -2055,11 +2016,11 @@ n21one:
 	MOVQ         DI, SI
 	ADDQ         $0x08, DI
 	CMPQ         DI, CX
-	JLE          n21one
+	JLE          n20one
 
-n21rest:
+n20rest:
 	SUBQ         SI, CX
-	JE           n21done
+	JE           n20done
 	LEAQ         windowAVX2<>+0(SB), DI
 	NEGQ         CX
 	VMOVUPS      32(DI)(CX*4), Y0
@@ -2123,7 +2084,7 @@ n21rest:
 	VMULPS       Y2, Y3, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
 
-n21done:
+n20done:
 	VZEROUPPER
 	RET
 
@@ -2147,9 +2108,9 @@ TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n22rest
+	JG   n21rest
 
-n22one:
+n21one:
 	VMOVUPS      (DX)(SI*4), Y0
 	VMOVUPS      (BX)(SI*4), Y1
 	VMOVUPS      lanesAVX2_c1200000<>+0(SB), Y2
@@ -2201,11 +2162,11 @@ n22one:
 	MOVQ         DI, SI
 	ADDQ         $0x08, DI
 	CMPQ         DI, CX
-	JLE          n22one
+	JLE          n21one
 
-n22rest:
+n21rest:
 	SUBQ         SI, CX
-	JE           n22done
+	JE           n21done
 	LEAQ         windowAVX2<>+0(SB), DI
 	NEGQ         CX
 	VMOVUPS      32(DI)(CX*4), Y0
@@ -2258,7 +2219,7 @@ n22rest:
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
 
-n22done:
+n21done:
 	VZEROUPPER
 	RET
 
@@ -2314,9 +2275,9 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	XORQ    DX, DX
 	MOVQ    $0x00000020, BX
 	CMPQ    BX, CX
-	JG      n23single
+	JG      n22single
 
-n23unrolled:
+n22unrolled:
 	VMOVUPS (AX)(DX*4), Y4
 	VMAXPS  Y0, Y4, Y0
 	VMOVUPS 32(AX)(DX*4), Y4
@@ -2328,24 +2289,24 @@ n23unrolled:
 	MOVQ    BX, DX
 	ADDQ    $0x20, BX
 	CMPQ    BX, CX
-	JLE     n23unrolled
+	JLE     n22unrolled
 
-n23single:
+n22single:
 	LEAQ 8(DX), BX
 	CMPQ BX, CX
-	JG   n23rest
+	JG   n22rest
 
-n23one:
+n22one:
 	VMOVUPS (AX)(DX*4), Y4
 	VMAXPS  Y0, Y4, Y0
 	MOVQ    BX, DX
 	ADDQ    $0x08, BX
 	CMPQ    BX, CX
-	JLE     n23one
+	JLE     n22one
 
-n23rest:
+n22rest:
 	SUBQ       DX, CX
-	JE         n23done
+	JE         n22done
 	LEAQ       windowAVX2<>+0(SB), BX
 	NEGQ       CX
 	VMOVUPS    32(BX)(CX*4), Y4
@@ -2354,7 +2315,7 @@ n23rest:
 	VBLENDVPS  Y4, Y5, Y6, Y4
 	VMAXPS     Y0, Y4, Y0
 
-n23done:
+n22done:
 	VMAXPS       Y2, Y0, Y0
 	VMAXPS       Y3, Y1, Y1
 	VMAXPS       Y1, Y0, Y0
@@ -2380,9 +2341,9 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-28
 	XORQ   DX, DX
 	MOVQ   $0x00000020, BX
 	CMPQ   BX, CX
-	JG     n24single
+	JG     n23single
 
-n24unrolled:
+n23unrolled:
 	VMOVUPS (AX)(DX*4), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS 32(AX)(DX*4), Y4
@@ -2394,31 +2355,31 @@ n24unrolled:
 	MOVQ    BX, DX
 	ADDQ    $0x20, BX
 	CMPQ    BX, CX
-	JLE     n24unrolled
+	JLE     n23unrolled
 
-n24single:
+n23single:
 	LEAQ 8(DX), BX
 	CMPQ BX, CX
-	JG   n24rest
+	JG   n23rest
 
-n24one:
+n23one:
 	VMOVUPS (AX)(DX*4), Y4
 	VADDPS  Y4, Y0, Y0
 	MOVQ    BX, DX
 	ADDQ    $0x08, BX
 	CMPQ    BX, CX
-	JLE     n24one
+	JLE     n23one
 
-n24rest:
+n23rest:
 	SUBQ       DX, CX
-	JE         n24done
+	JE         n23done
 	LEAQ       windowAVX2<>+0(SB), BX
 	NEGQ       CX
 	VMOVUPS    32(BX)(CX*4), Y4
 	VMASKMOVPS (AX)(DX*4), Y4, Y4
 	VADDPS     Y4, Y0, Y0
 
-n24done:
+n23done:
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y3, Y1, Y1
 	VADDPS       Y1, Y0, Y0
@@ -2445,9 +2406,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	XORQ   BX, BX
 	MOVQ   $0x00000020, SI
 	CMPQ   SI, CX
-	JG     n25single
+	JG     n24single
 
-n25unrolled:
+n24unrolled:
 	VMOVUPS     (AX)(BX*4), Y4
 	VMOVUPS     (DX)(BX*4), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -2463,25 +2424,25 @@ n25unrolled:
 	MOVQ        SI, BX
 	ADDQ        $0x20, SI
 	CMPQ        SI, CX
-	JLE         n25unrolled
+	JLE         n24unrolled
 
-n25single:
+n24single:
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n25rest
+	JG   n24rest
 
-n25one:
+n24one:
 	VMOVUPS     (AX)(BX*4), Y4
 	VMOVUPS     (DX)(BX*4), Y5
 	VFMADD231PS Y5, Y4, Y0
 	MOVQ        SI, BX
 	ADDQ        $0x08, SI
 	CMPQ        SI, CX
-	JLE         n25one
+	JLE         n24one
 
-n25rest:
+n24rest:
 	SUBQ        BX, CX
-	JE          n25done
+	JE          n24done
 	LEAQ        windowAVX2<>+0(SB), SI
 	NEGQ        CX
 	VMOVUPS     32(SI)(CX*4), Y4
@@ -2489,7 +2450,7 @@ n25rest:
 	VMASKMOVPS  (DX)(BX*4), Y4, Y4
 	VFMADD231PS Y4, Y5, Y0
 
-n25done:
+n24done:
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y3, Y1, Y1
 	VADDPS       Y1, Y0, Y0
@@ -2517,9 +2478,9 @@ TEXT ·squaresAroundAVX2(SB), NOSPLIT, $0-36
 	XORQ         DX, DX
 	MOVQ         $0x00000020, BX
 	CMPQ         BX, CX
-	JG           n26single
+	JG           n25single
 
-n26unrolled:
+n25unrolled:
 	VMOVUPS     (AX)(DX*4), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
@@ -2535,25 +2496,25 @@ n26unrolled:
 	MOVQ        BX, DX
 	ADDQ        $0x20, BX
 	CMPQ        BX, CX
-	JLE         n26unrolled
+	JLE         n25unrolled
 
-n26single:
+n25single:
 	LEAQ 8(DX), BX
 	CMPQ BX, CX
-	JG   n26rest
+	JG   n25rest
 
-n26one:
+n25one:
 	VMOVUPS     (AX)(DX*4), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
 	MOVQ        BX, DX
 	ADDQ        $0x08, BX
 	CMPQ        BX, CX
-	JLE         n26one
+	JLE         n25one
 
-n26rest:
+n25rest:
 	SUBQ        DX, CX
-	JE          n26done
+	JE          n25done
 	LEAQ        windowAVX2<>+0(SB), BX
 	NEGQ        CX
 	VMOVUPS     32(BX)(CX*4), Y5
@@ -2563,7 +2524,7 @@ n26rest:
 	VBLENDVPS   Y5, Y0, Y6, Y0
 	VFMADD231PS Y0, Y0, Y1
 
-n26done:
+n25done:
 	VADDPS       Y3, Y1, Y1
 	VADDPS       Y4, Y2, Y2
 	VADDPS       Y2, Y1, Y1
@@ -2599,9 +2560,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	XORQ   DX, DX
 	MOVQ   $0x00000010, BX
 	CMPQ   BX, CX
-	JG     n27single
+	JG     n26single
 
-n27unrolled:
+n26unrolled:
 	VMOVUPS      (AX)(DX*4), Y4
 	VCVTPS2PD    X4, Y5
 	VEXTRACTF128 $0x01, Y4, X4
@@ -2617,14 +2578,14 @@ n27unrolled:
 	MOVQ         BX, DX
 	ADDQ         $0x10, BX
 	CMPQ         BX, CX
-	JLE          n27unrolled
+	JLE          n26unrolled
 
-n27single:
+n26single:
 	LEAQ 8(DX), BX
 	CMPQ BX, CX
-	JG   n27rest
+	JG   n26rest
 
-n27one:
+n26one:
 	VMOVUPS      (AX)(DX*4), Y4
 	VCVTPS2PD    X4, Y5
 	VEXTRACTF128 $0x01, Y4, X4
@@ -2634,11 +2595,11 @@ n27one:
 	MOVQ         BX, DX
 	ADDQ         $0x08, BX
 	CMPQ         BX, CX
-	JLE          n27one
+	JLE          n26one
 
-n27rest:
+n26rest:
 	SUBQ         DX, CX
-	JE           n27done
+	JE           n26done
 	LEAQ         windowAVX2<>+0(SB), BX
 	NEGQ         CX
 	VMOVUPS      32(BX)(CX*4), Y4
@@ -2649,7 +2610,7 @@ n27rest:
 	VFMADD231PD  Y5, Y5, Y0
 	VFMADD231PD  Y4, Y4, Y1
 
-n27done:
+n26done:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -2674,9 +2635,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
 	XORQ         BX, BX
 	MOVQ         $0x00000010, SI
 	CMPQ         SI, CX
-	JG           n28single
+	JG           n27single
 
-n28unrolled:
+n27unrolled:
 	VMOVUPS      (DX)(BX*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y4
@@ -2740,14 +2701,14 @@ n28unrolled:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n28unrolled
+	JLE          n27unrolled
 
-n28single:
+n27single:
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n28rest
+	JG   n27rest
 
-n28one:
+n27one:
 	VMOVUPS      (DX)(BX*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y4
@@ -2781,11 +2742,11 @@ n28one:
 	MOVQ         SI, BX
 	ADDQ         $0x08, SI
 	CMPQ         SI, CX
-	JLE          n28one
+	JLE          n27one
 
-n28rest:
+n27rest:
 	SUBQ         BX, CX
-	JE           n28done
+	JE           n27done
 	LEAQ         windowAVX2<>+0(SB), SI
 	NEGQ         CX
 	VMOVUPS      32(SI)(CX*4), Y3
@@ -2822,7 +2783,7 @@ n28rest:
 	VBLENDVPS    Y3, Y5, Y0, Y0
 	VADDPS       Y0, Y1, Y1
 
-n28done:
+n27done:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X1
@@ -2847,9 +2808,9 @@ TEXT ·scaleMaxAVX2(SB), NOSPLIT, $0-60
 	XORQ         BX, BX
 	MOVQ         $0x00000010, SI
 	CMPQ         SI, CX
-	JG           n29single
+	JG           n28single
 
-n29unrolled:
+n28unrolled:
 	VMOVUPS (DX)(BX*4), Y3
 	VMULPS  Y0, Y3, Y3
 	VMOVUPS Y3, (AX)(BX*4)
@@ -2861,14 +2822,14 @@ n29unrolled:
 	MOVQ    SI, BX
 	ADDQ    $0x10, SI
 	CMPQ    SI, CX
-	JLE     n29unrolled
+	JLE     n28unrolled
 
-n29single:
+n28single:
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n29rest
+	JG   n28rest
 
-n29one:
+n28one:
 	VMOVUPS (DX)(BX*4), Y3
 	VMULPS  Y0, Y3, Y3
 	VMOVUPS Y3, (AX)(BX*4)
@@ -2876,11 +2837,11 @@ n29one:
 	MOVQ    SI, BX
 	ADDQ    $0x08, SI
 	CMPQ    SI, CX
-	JLE     n29one
+	JLE     n28one
 
-n29rest:
+n28rest:
 	SUBQ       BX, CX
-	JE         n29done
+	JE         n28done
 	LEAQ       windowAVX2<>+0(SB), SI
 	NEGQ       CX
 	VMOVUPS    32(SI)(CX*4), Y3
@@ -2891,7 +2852,7 @@ n29rest:
 	VBLENDVPS  Y3, Y0, Y4, Y0
 	VMAXPS     Y1, Y0, Y1
 
-n29done:
+n28done:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VMAXPS       X0, X1, X1
@@ -2917,9 +2878,9 @@ TEXT ·scaleMaskMaxAVX2(SB), NOSPLIT, $0-84
 	XORQ         SI, SI
 	MOVQ         $0x00000010, DI
 	CMPQ         DI, CX
-	JG           n30single
+	JG           n29single
 
-n30unrolled:
+n29unrolled:
 	VMOVUPS     (BX)(SI*4), Y3
 	VMOVUPS     (DX)(SI*4), Y4
 	VFMADD231PS Y0, Y4, Y3
@@ -2933,14 +2894,14 @@ n30unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n30unrolled
+	JLE         n29unrolled
 
-n30single:
+n29single:
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n30rest
+	JG   n29rest
 
-n30one:
+n29one:
 	VMOVUPS     (BX)(SI*4), Y3
 	VMOVUPS     (DX)(SI*4), Y4
 	VFMADD231PS Y0, Y4, Y3
@@ -2949,11 +2910,11 @@ n30one:
 	MOVQ        DI, SI
 	ADDQ        $0x08, DI
 	CMPQ        DI, CX
-	JLE         n30one
+	JLE         n29one
 
-n30rest:
+n29rest:
 	SUBQ        SI, CX
-	JE          n30done
+	JE          n29done
 	LEAQ        windowAVX2<>+0(SB), DI
 	NEGQ        CX
 	VMOVUPS     32(DI)(CX*4), Y3
@@ -2965,7 +2926,7 @@ n30rest:
 	VBLENDVPS   Y3, Y4, Y0, Y0
 	VMAXPS      Y1, Y0, Y1
 
-n30done:
+n29done:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VMAXPS       X0, X1, X1
@@ -2991,9 +2952,9 @@ TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-80
 	XORQ         SI, SI
 	LEAQ         8(SI), DI
 	CMPQ         DI, CX
-	JG           n31rest
+	JG           n30rest
 
-n31one:
+n30one:
 	VMOVUPS (DX)(SI*4), Y2
 	VMULPS  Y1, Y2, Y2
 	VMOVUPS (BX)(SI*4), Y3
@@ -3003,11 +2964,11 @@ n31one:
 	MOVQ    DI, SI
 	ADDQ    $0x08, DI
 	CMPQ    DI, CX
-	JLE     n31one
+	JLE     n30one
 
-n31rest:
+n30rest:
 	SUBQ       SI, CX
-	JE         n31done
+	JE         n30done
 	LEAQ       windowAVX2<>+0(SB), DI
 	NEGQ       CX
 	VMOVUPS    32(DI)(CX*4), Y2
@@ -3018,7 +2979,7 @@ n31rest:
 	VMULPS     Y0, Y1, Y0
 	VMASKMOVPS Y0, Y2, (AX)(SI*4)
 
-n31done:
+n30done:
 	VZEROUPPER
 	RET
 
@@ -3037,9 +2998,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n32rest
+	JG           n31rest
 
-n32one:
+n31one:
 	VMOVUPS     (SI)(DI*4), Y2
 	VMOVUPS     (DX)(DI*4), Y3
 	VSUBPS      Y0, Y3, Y3
@@ -3050,11 +3011,11 @@ n32one:
 	MOVQ        R8, DI
 	ADDQ        $0x08, R8
 	CMPQ        R8, CX
-	JLE         n32one
+	JLE         n31one
 
-n32rest:
+n31rest:
 	SUBQ        DI, CX
-	JE          n32done
+	JE          n31done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        CX
 	VMOVUPS     32(R8)(CX*4), Y2
@@ -3066,7 +3027,7 @@ n32rest:
 	VFMADD231PS Y1, Y0, Y3
 	VMASKMOVPS  Y3, Y2, (AX)(DI*4)
 
-n32done:
+n31done:
 	VZEROUPPER
 	RET
 
@@ -3086,9 +3047,9 @@ TEXT ·normGradSumsAVX2(SB), NOSPLIT, $0-88
 	XORQ         SI, SI
 	MOVQ         $0x00000010, DI
 	CMPQ         DI, CX
-	JG           n33single
+	JG           n32single
 
-n33unrolled:
+n32unrolled:
 	VMOVUPS     (DX)(SI*4), Y5
 	VMOVUPS     (BX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -3106,14 +3067,14 @@ n33unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n33unrolled
+	JLE         n32unrolled
 
-n33single:
+n32single:
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n33rest
+	JG   n32rest
 
-n33one:
+n32one:
 	VMOVUPS     (DX)(SI*4), Y5
 	VMOVUPS     (BX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -3124,11 +3085,11 @@ n33one:
 	MOVQ        DI, SI
 	ADDQ        $0x08, DI
 	CMPQ        DI, CX
-	JLE         n33one
+	JLE         n32one
 
-n33rest:
+n32rest:
 	SUBQ        SI, CX
-	JE          n33done
+	JE          n32done
 	LEAQ        windowAVX2<>+0(SB), DI
 	NEGQ        CX
 	VMOVUPS     32(DI)(CX*4), Y5
@@ -3140,7 +3101,7 @@ n33rest:
 	VSUBPS      Y0, Y5, Y0
 	VFMADD231PS Y0, Y6, Y3
 
-n33done:
+n32done:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X1
@@ -3181,9 +3142,9 @@ TEXT ·normGradAVX2(SB), NOSPLIT, $0-112
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n34rest
+	JG           n33rest
 
-n34one:
+n33one:
 	VMOVUPS      (BX)(DI*4), Y4
 	VMOVUPS      (SI)(DI*4), Y5
 	VMULPS       Y5, Y4, Y4
@@ -3197,11 +3158,11 @@ n34one:
 	MOVQ         R8, DI
 	ADDQ         $0x08, R8
 	CMPQ         R8, CX
-	JLE          n34one
+	JLE          n33one
 
-n34rest:
+n33rest:
 	SUBQ         DI, CX
-	JE           n34done
+	JE           n33done
 	LEAQ         windowAVX2<>+0(SB), R8
 	NEGQ         CX
 	VMOVUPS      32(R8)(CX*4), Y4
@@ -3216,7 +3177,7 @@ n34rest:
 	VMULPS       Y1, Y2, Y0
 	VMASKMOVPS   Y0, Y4, (AX)(DI*4)
 
-n34done:
+n33done:
 	VZEROUPPER
 	RET
 
@@ -3235,9 +3196,9 @@ TEXT ·normGradParamAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n35rest
+	JG           n34rest
 
-n35one:
+n34one:
 	VMOVUPS     (SI)(DI*4), Y2
 	VMOVUPS     (AX)(DI*4), Y3
 	VMOVUPS     (BX)(DI*4), Y4
@@ -3251,11 +3212,11 @@ n35one:
 	MOVQ        R8, DI
 	ADDQ        $0x08, R8
 	CMPQ        R8, CX
-	JLE         n35one
+	JLE         n34one
 
-n35rest:
+n34rest:
 	SUBQ        DI, CX
-	JE          n35done
+	JE          n34done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        CX
 	VMOVUPS     32(R8)(CX*4), Y2
@@ -3270,7 +3231,7 @@ n35rest:
 	VADDPS      Y3, Y0, Y0
 	VMASKMOVPS  Y0, Y2, (DX)(DI*4)
 
-n35done:
+n34done:
 	VZEROUPPER
 	RET
 
@@ -3294,9 +3255,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n36rest
+	JG           n35rest
 
-n36one:
+n35one:
 	VMOVUPS      (DX)(DI*4), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (BX)(DI*4), Y9
@@ -3318,11 +3279,11 @@ n36one:
 	MOVQ         R8, DI
 	ADDQ         $0x08, R8
 	CMPQ         R8, CX
-	JLE          n36one
+	JLE          n35one
 
-n36rest:
+n35rest:
 	SUBQ         DI, CX
-	JE           n36done
+	JE           n35done
 	LEAQ         windowAVX2<>+0(SB), R8
 	NEGQ         CX
 	VMOVUPS      32(R8)(CX*4), Y8
@@ -3345,6 +3306,6 @@ n36rest:
 	VFNMADD231PS Y6, Y0, Y1
 	VMASKMOVPS   Y1, Y8, (AX)(DI*4)
 
-n36done:
+n35done:
 	VZEROUPPER
 	RET

@@ -39,11 +39,6 @@ func offsetAVX512(dst []float32, x []float32, s float32)
 //go:noescape
 func axpyAVX512(dst []float32, x []float32, s float32)
 
-// mulAccAVX512 is dst += x·y.
-//
-//go:noescape
-func mulAccAVX512(dst []float32, x []float32, y []float32)
-
 // addRowsAVX512 adds rows of x, stride apart, to dst.
 //
 //go:noescape

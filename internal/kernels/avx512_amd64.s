@@ -262,45 +262,6 @@ n7done:
 	VZEROUPPER
 	RET
 
-// func mulAccAVX512(dst []float32, x []float32, y []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·mulAccAVX512(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	MOVQ y_base+48(FP), BX
-	XORQ SI, SI
-	LEAQ 16(SI), DI
-	CMPQ DI, CX
-	JG   n8rest
-
-n8one:
-	VMOVUPS     (AX)(SI*4), Z0
-	VMOVUPS     (DX)(SI*4), Z1
-	VMOVUPS     (BX)(SI*4), Z2
-	VFMADD231PS Z2, Z1, Z0
-	VMOVUPS     Z0, (AX)(SI*4)
-	MOVQ        DI, SI
-	ADDQ        $0x10, DI
-	CMPQ        DI, CX
-	JLE         n8one
-
-n8rest:
-	SUBQ        SI, CX
-	JE          n8done
-	MOVQ        $0x0000ffff, DI
-	BZHIQ       CX, DI, DI
-	KMOVW       DI, K1
-	VMOVUPS.Z   (AX)(SI*4), K1, Z0
-	VMOVUPS.Z   (DX)(SI*4), K1, Z1
-	VMOVUPS.Z   (BX)(SI*4), K1, Z2
-	VFMADD231PS Z2, Z1, Z0
-	VMOVUPS     Z0, K1, (AX)(SI*4)
-
-n8done:
-	VZEROUPPER
-	RET
-
 // func addRowsAVX512(dst []float32, x []float32, rows int, stride int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·addRowsAVX512(SB), NOSPLIT, $0-64
@@ -404,11 +365,46 @@ TEXT ·sqrtAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
+	JG   n8rest
+
+n8one:
+	VMOVUPS (DX)(BX*4), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (AX)(BX*4)
+	MOVQ    SI, BX
+	ADDQ    $0x10, SI
+	CMPQ    SI, CX
+	JLE     n8one
+
+n8rest:
+	SUBQ      BX, CX
+	JE        n8done
+	MOVQ      $0x0000ffff, SI
+	BZHIQ     CX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX)(BX*4), K1, Z0
+	VSQRTPS   Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
+
+n8done:
+	VZEROUPPER
+	RET
+
+// func reluAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·reluAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	XORQ BX, BX
+	LEAQ 16(BX), SI
+	CMPQ SI, CX
 	JG   n9rest
 
 n9one:
 	VMOVUPS (DX)(BX*4), Z0
-	VSQRTPS Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VMAXPS  Z0, Z1, Z0
 	VMOVUPS Z0, (AX)(BX*4)
 	MOVQ    SI, BX
 	ADDQ    $0x10, SI
@@ -422,46 +418,11 @@ n9rest:
 	BZHIQ     CX, SI, SI
 	KMOVW     SI, K1
 	VMOVUPS.Z (DX)(BX*4), K1, Z0
-	VSQRTPS   Z0, Z0
-	VMOVUPS   Z0, K1, (AX)(BX*4)
-
-n9done:
-	VZEROUPPER
-	RET
-
-// func reluAVX512(dst []float32, x []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·reluAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
-	LEAQ 16(BX), SI
-	CMPQ SI, CX
-	JG   n10rest
-
-n10one:
-	VMOVUPS (DX)(BX*4), Z0
-	VPXORD  Z1, Z1, Z1
-	VMAXPS  Z0, Z1, Z0
-	VMOVUPS Z0, (AX)(BX*4)
-	MOVQ    SI, BX
-	ADDQ    $0x10, SI
-	CMPQ    SI, CX
-	JLE     n10one
-
-n10rest:
-	SUBQ      BX, CX
-	JE        n10done
-	MOVQ      $0x0000ffff, SI
-	BZHIQ     CX, SI, SI
-	KMOVW     SI, K1
-	VMOVUPS.Z (DX)(BX*4), K1, Z0
 	VPXORD    Z2, Z2, Z2
 	VMAXPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-n10done:
+n9done:
 	VZEROUPPER
 	RET
 
@@ -475,9 +436,9 @@ TEXT ·reluGradAVX512(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n11rest
+	JG   n10rest
 
-n11one:
+n10one:
 	VMOVUPS   (DX)(SI*4), Z0
 	VMOVUPS   (BX)(SI*4), Z1
 	VPXORD    Z2, Z2, Z2
@@ -488,11 +449,11 @@ n11one:
 	MOVQ      DI, SI
 	ADDQ      $0x10, DI
 	CMPQ      DI, CX
-	JLE       n11one
+	JLE       n10one
 
-n11rest:
+n10rest:
 	SUBQ      SI, CX
-	JE        n11done
+	JE        n10done
 	MOVQ      $0x0000ffff, DI
 	BZHIQ     CX, DI, DI
 	KMOVW     DI, K1
@@ -504,7 +465,7 @@ n11rest:
 	VBLENDMPS Z1, Z6, K2, Z7
 	VMOVUPS   Z7, K1, (AX)(SI*4)
 
-n11done:
+n10done:
 	VZEROUPPER
 	RET
 
@@ -518,9 +479,9 @@ TEXT ·tanhGradAVX512(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n12rest
+	JG   n11rest
 
-n12one:
+n11one:
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VMOVUPS lanesAVX512_3f800000<>+0(SB), Z2
@@ -532,11 +493,11 @@ n12one:
 	MOVQ    DI, SI
 	ADDQ    $0x10, DI
 	CMPQ    DI, CX
-	JLE     n12one
+	JLE     n11one
 
-n12rest:
+n11rest:
 	SUBQ      SI, CX
-	JE        n12done
+	JE        n11done
 	MOVQ      $0x0000ffff, DI
 	BZHIQ     CX, DI, DI
 	KMOVW     DI, K1
@@ -549,7 +510,7 @@ n12rest:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-n12done:
+n11done:
 	VZEROUPPER
 	RET
 
@@ -581,9 +542,9 @@ TEXT ·sigmoidGradAVX512(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n13rest
+	JG   n12rest
 
-n13one:
+n12one:
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VMULPS  Z0, Z1, Z1
@@ -594,11 +555,11 @@ n13one:
 	MOVQ    DI, SI
 	ADDQ    $0x10, DI
 	CMPQ    DI, CX
-	JLE     n13one
+	JLE     n12one
 
-n13rest:
+n12rest:
 	SUBQ      SI, CX
-	JE        n13done
+	JE        n12done
 	MOVQ      $0x0000ffff, DI
 	BZHIQ     CX, DI, DI
 	KMOVW     DI, K1
@@ -610,7 +571,7 @@ n13rest:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-n13done:
+n12done:
 	VZEROUPPER
 	RET
 
@@ -623,9 +584,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n14rest
+	JG   n13rest
 
-n14one:
+n13one:
 	VMOVUPS      (DX)(BX*4), Z0
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z1
 	VMOVUPS      lanesAVX512_42b20000<>+0(SB), Z2
@@ -648,11 +609,11 @@ n14one:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n14one
+	JLE          n13one
 
-n14rest:
+n13rest:
 	SUBQ         BX, CX
-	JE           n14done
+	JE           n13done
 	MOVQ         $0x0000ffff, SI
 	BZHIQ        CX, SI, SI
 	KMOVW        SI, K1
@@ -676,7 +637,7 @@ n14rest:
 	VSCALEFPS    Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-n14done:
+n13done:
 	VZEROUPPER
 	RET
 
@@ -869,9 +830,9 @@ TEXT ·logAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n15rest
+	JG   n14rest
 
-n15one:
+n14one:
 	VMOVUPS     (DX)(BX*4), Z0
 	VCMPPS      $0x11, lanesAVX512_00800000<>+0(SB), Z0, K1
 	VMULPS      lanesAVX512_4b000000<>+0(SB), Z0, Z1
@@ -917,11 +878,11 @@ n15one:
 	MOVQ        SI, BX
 	ADDQ        $0x10, SI
 	CMPQ        SI, CX
-	JLE         n15one
+	JLE         n14one
 
-n15rest:
+n14rest:
 	SUBQ        BX, CX
-	JE          n15done
+	JE          n14done
 	MOVQ        $0x0000ffff, SI
 	BZHIQ       CX, SI, SI
 	KMOVW       SI, K1
@@ -968,7 +929,7 @@ n15rest:
 	VBLENDMPS   Z0, Z18, K2, Z19
 	VMOVUPS     Z19, K1, (AX)(BX*4)
 
-n15done:
+n14done:
 	VZEROUPPER
 	RET
 
@@ -1287,9 +1248,9 @@ TEXT ·erfAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n16rest
+	JG   n15rest
 
-n16one:
+n15one:
 	VMOVUPS     (DX)(BX*4), Z0
 	VMOVUPS     lanesAVX512_c0800000<>+0(SB), Z1
 	VMOVUPS     lanesAVX512_40800000<>+0(SB), Z2
@@ -1318,11 +1279,11 @@ n16one:
 	MOVQ        SI, BX
 	ADDQ        $0x10, SI
 	CMPQ        SI, CX
-	JLE         n16one
+	JLE         n15one
 
-n16rest:
+n15rest:
 	SUBQ        BX, CX
-	JE          n16done
+	JE          n15done
 	MOVQ        $0x0000ffff, SI
 	BZHIQ       CX, SI, SI
 	KMOVW       SI, K1
@@ -1352,7 +1313,7 @@ n16rest:
 	VMAXPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(BX*4)
 
-n16done:
+n15done:
 	VZEROUPPER
 	RET
 
@@ -1617,9 +1578,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n17rest
+	JG   n16rest
 
-n17one:
+n16one:
 	VMOVUPS     (DX)(BX*4), Z0
 	VMOVUPS     lanesAVX512_c11051ec<>+0(SB), Z1
 	VMOVUPS     lanesAVX512_411051ec<>+0(SB), Z2
@@ -1646,11 +1607,11 @@ n17one:
 	MOVQ        SI, BX
 	ADDQ        $0x10, SI
 	CMPQ        SI, CX
-	JLE         n17one
+	JLE         n16one
 
-n17rest:
+n16rest:
 	SUBQ        BX, CX
-	JE          n17done
+	JE          n16done
 	MOVQ        $0x0000ffff, SI
 	BZHIQ       CX, SI, SI
 	KMOVW       SI, K1
@@ -1678,7 +1639,7 @@ n17rest:
 	VMAXPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(BX*4)
 
-n17done:
+n16done:
 	VZEROUPPER
 	RET
 
@@ -1871,9 +1832,9 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n18rest
+	JG   n17rest
 
-n18one:
+n17one:
 	VMOVUPS      (DX)(BX*4), Z0
 	VPXORD       lanesAVX512_80000000<>+0(SB), Z0, Z0
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z1
@@ -1900,11 +1861,11 @@ n18one:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n18one
+	JLE          n17one
 
-n18rest:
+n17rest:
 	SUBQ         BX, CX
-	JE           n18done
+	JE           n17done
 	MOVQ         $0x0000ffff, SI
 	BZHIQ        CX, SI, SI
 	KMOVW        SI, K1
@@ -1932,7 +1893,7 @@ n18rest:
 	VDIVPS       Z0, Z1, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-n18done:
+n17done:
 	VZEROUPPER
 	RET
 
@@ -1963,9 +1924,9 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n19rest
+	JG   n18rest
 
-n19one:
+n18one:
 	VMOVUPS      (DX)(BX*4), Z0
 	VMOVUPS      lanesAVX512_c1680000<>+0(SB), Z1
 	VMOVUPS      lanesAVX512_41680000<>+0(SB), Z2
@@ -2016,11 +1977,11 @@ n19one:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n19one
+	JLE          n18one
 
-n19rest:
+n18rest:
 	SUBQ         BX, CX
-	JE           n19done
+	JE           n18done
 	MOVQ         $0x0000ffff, SI
 	BZHIQ        CX, SI, SI
 	KMOVW        SI, K1
@@ -2072,7 +2033,7 @@ n19rest:
 	VMULPS       Z0, Z6, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-n19done:
+n18done:
 	VZEROUPPER
 	RET
 
@@ -2319,9 +2280,9 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n20rest
+	JG   n19rest
 
-n20one:
+n19one:
 	VMOVUPS      (DX)(BX*4), Z0
 	VMOVUPS      lanesAVX512_bfcc422a<>+0(SB), Z1
 	VMULPS       Z0, Z0, Z2
@@ -2350,11 +2311,11 @@ n20one:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n20one
+	JLE          n19one
 
-n20rest:
+n19rest:
 	SUBQ         BX, CX
-	JE           n20done
+	JE           n19done
 	MOVQ         $0x0000ffff, SI
 	BZHIQ        CX, SI, SI
 	KMOVW        SI, K1
@@ -2384,7 +2345,7 @@ n20rest:
 	VDIVPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-n20done:
+n19done:
 	VZEROUPPER
 	RET
 
@@ -2434,9 +2395,9 @@ TEXT ·geluGradAVX512(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n21rest
+	JG   n20rest
 
-n21one:
+n20one:
 	VMOVUPS      (DX)(SI*4), Z0
 	VMOVUPS      (BX)(SI*4), Z1
 	VMOVUPS      lanesAVX512_c1680000<>+0(SB), Z2
@@ -2490,11 +2451,11 @@ n21one:
 	MOVQ         DI, SI
 	ADDQ         $0x10, DI
 	CMPQ         DI, CX
-	JLE          n21one
+	JLE          n20one
 
-n21rest:
+n20rest:
 	SUBQ         SI, CX
-	JE           n21done
+	JE           n20done
 	MOVQ         $0x0000ffff, DI
 	BZHIQ        CX, DI, DI
 	KMOVW        DI, K1
@@ -2549,7 +2510,7 @@ n21rest:
 	VMULPS       Z1, Z7, Z0
 	VMOVUPS      Z0, K1, (AX)(SI*4)
 
-n21done:
+n20done:
 	VZEROUPPER
 	RET
 
@@ -2581,9 +2542,9 @@ TEXT ·geluTanhGradAVX512(SB), NOSPLIT, $0-72
 	XORQ SI, SI
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n22rest
+	JG   n21rest
 
-n22one:
+n21one:
 	VMOVUPS      (DX)(SI*4), Z0
 	VMOVUPS      (BX)(SI*4), Z1
 	VMOVUPS      lanesAVX512_c1200000<>+0(SB), Z2
@@ -2626,11 +2587,11 @@ n22one:
 	MOVQ         DI, SI
 	ADDQ         $0x10, DI
 	CMPQ         DI, CX
-	JLE          n22one
+	JLE          n21one
 
-n22rest:
+n21rest:
 	SUBQ         SI, CX
-	JE           n22done
+	JE           n21done
 	MOVQ         $0x0000ffff, DI
 	BZHIQ        CX, DI, DI
 	KMOVW        DI, K1
@@ -2674,7 +2635,7 @@ n22rest:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(SI*4)
 
-n22done:
+n21done:
 	VZEROUPPER
 	RET
 
@@ -2762,9 +2723,9 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	XORQ    DX, DX
 	MOVQ    $0x00000040, BX
 	CMPQ    BX, CX
-	JG      n23single
+	JG      n22single
 
-n23unrolled:
+n22unrolled:
 	VMOVUPS (AX)(DX*4), Z4
 	VMAXPS  Z0, Z4, Z0
 	VMOVUPS 64(AX)(DX*4), Z4
@@ -2776,24 +2737,24 @@ n23unrolled:
 	MOVQ    BX, DX
 	ADDQ    $0x40, BX
 	CMPQ    BX, CX
-	JLE     n23unrolled
+	JLE     n22unrolled
 
-n23single:
+n22single:
 	LEAQ 16(DX), BX
 	CMPQ BX, CX
-	JG   n23rest
+	JG   n22rest
 
-n23one:
+n22one:
 	VMOVUPS (AX)(DX*4), Z4
 	VMAXPS  Z0, Z4, Z0
 	MOVQ    BX, DX
 	ADDQ    $0x10, BX
 	CMPQ    BX, CX
-	JLE     n23one
+	JLE     n22one
 
-n23rest:
+n22rest:
 	SUBQ      DX, CX
-	JE        n23done
+	JE        n22done
 	MOVQ      $0x0000ffff, BX
 	BZHIQ     CX, BX, BX
 	KMOVW     BX, K1
@@ -2802,7 +2763,7 @@ n23rest:
 	VBLENDMPS Z4, Z6, K1, Z5
 	VMAXPS    Z0, Z5, Z0
 
-n23done:
+n22done:
 	VMAXPS        Z2, Z0, Z0
 	VMAXPS        Z3, Z1, Z1
 	VMAXPS        Z1, Z0, Z0
@@ -2830,9 +2791,9 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-28
 	XORQ   DX, DX
 	MOVQ   $0x00000040, BX
 	CMPQ   BX, CX
-	JG     n24single
+	JG     n23single
 
-n24unrolled:
+n23unrolled:
 	VMOVUPS (AX)(DX*4), Z4
 	VADDPS  Z4, Z0, Z0
 	VMOVUPS 64(AX)(DX*4), Z4
@@ -2844,31 +2805,31 @@ n24unrolled:
 	MOVQ    BX, DX
 	ADDQ    $0x40, BX
 	CMPQ    BX, CX
-	JLE     n24unrolled
+	JLE     n23unrolled
 
-n24single:
+n23single:
 	LEAQ 16(DX), BX
 	CMPQ BX, CX
-	JG   n24rest
+	JG   n23rest
 
-n24one:
+n23one:
 	VMOVUPS (AX)(DX*4), Z4
 	VADDPS  Z4, Z0, Z0
 	MOVQ    BX, DX
 	ADDQ    $0x10, BX
 	CMPQ    BX, CX
-	JLE     n24one
+	JLE     n23one
 
-n24rest:
+n23rest:
 	SUBQ      DX, CX
-	JE        n24done
+	JE        n23done
 	MOVQ      $0x0000ffff, BX
 	BZHIQ     CX, BX, BX
 	KMOVW     BX, K1
 	VMOVUPS.Z (AX)(DX*4), K1, Z4
 	VADDPS    Z4, Z0, Z0
 
-n24done:
+n23done:
 	VADDPS        Z2, Z0, Z0
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -2897,9 +2858,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	XORQ   BX, BX
 	MOVQ   $0x00000040, SI
 	CMPQ   SI, CX
-	JG     n25single
+	JG     n24single
 
-n25unrolled:
+n24unrolled:
 	VMOVUPS     (AX)(BX*4), Z4
 	VMOVUPS     (DX)(BX*4), Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -2915,25 +2876,25 @@ n25unrolled:
 	MOVQ        SI, BX
 	ADDQ        $0x40, SI
 	CMPQ        SI, CX
-	JLE         n25unrolled
+	JLE         n24unrolled
 
-n25single:
+n24single:
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n25rest
+	JG   n24rest
 
-n25one:
+n24one:
 	VMOVUPS     (AX)(BX*4), Z4
 	VMOVUPS     (DX)(BX*4), Z5
 	VFMADD231PS Z5, Z4, Z0
 	MOVQ        SI, BX
 	ADDQ        $0x10, SI
 	CMPQ        SI, CX
-	JLE         n25one
+	JLE         n24one
 
-n25rest:
+n24rest:
 	SUBQ        BX, CX
-	JE          n25done
+	JE          n24done
 	MOVQ        $0x0000ffff, SI
 	BZHIQ       CX, SI, SI
 	KMOVW       SI, K1
@@ -2941,7 +2902,7 @@ n25rest:
 	VMOVUPS.Z   (DX)(BX*4), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
 
-n25done:
+n24done:
 	VADDPS        Z2, Z0, Z0
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -2971,9 +2932,9 @@ TEXT ·squaresAroundAVX512(SB), NOSPLIT, $0-36
 	XORQ         DX, DX
 	MOVQ         $0x00000040, BX
 	CMPQ         BX, CX
-	JG           n26single
+	JG           n25single
 
-n26unrolled:
+n25unrolled:
 	VMOVUPS     (AX)(DX*4), Z6
 	VSUBPS      Z0, Z6, Z6
 	VFMADD231PS Z6, Z6, Z1
@@ -2989,25 +2950,25 @@ n26unrolled:
 	MOVQ        BX, DX
 	ADDQ        $0x40, BX
 	CMPQ        BX, CX
-	JLE         n26unrolled
+	JLE         n25unrolled
 
-n26single:
+n25single:
 	LEAQ 16(DX), BX
 	CMPQ BX, CX
-	JG   n26rest
+	JG   n25rest
 
-n26one:
+n25one:
 	VMOVUPS     (AX)(DX*4), Z6
 	VSUBPS      Z0, Z6, Z6
 	VFMADD231PS Z6, Z6, Z1
 	MOVQ        BX, DX
 	ADDQ        $0x10, BX
 	CMPQ        BX, CX
-	JLE         n26one
+	JLE         n25one
 
-n26rest:
+n25rest:
 	SUBQ        DX, CX
-	JE          n26done
+	JE          n25done
 	MOVQ        $0x0000ffff, BX
 	BZHIQ       CX, BX, BX
 	KMOVW       BX, K1
@@ -3017,7 +2978,7 @@ n26rest:
 	VBLENDMPS   Z0, Z6, K1, Z5
 	VFMADD231PS Z5, Z5, Z1
 
-n26done:
+n25done:
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z2, Z1, Z1
@@ -3063,9 +3024,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	XORQ   DX, DX
 	MOVQ   $0x00000020, BX
 	CMPQ   BX, CX
-	JG     n27single
+	JG     n26single
 
-n27unrolled:
+n26unrolled:
 	VMOVUPS       (AX)(DX*4), Z4
 	VCVTPS2PD     Y4, Z5
 	VEXTRACTF64X4 $0x01, Z4, Y4
@@ -3081,14 +3042,14 @@ n27unrolled:
 	MOVQ          BX, DX
 	ADDQ          $0x20, BX
 	CMPQ          BX, CX
-	JLE           n27unrolled
+	JLE           n26unrolled
 
-n27single:
+n26single:
 	LEAQ 16(DX), BX
 	CMPQ BX, CX
-	JG   n27rest
+	JG   n26rest
 
-n27one:
+n26one:
 	VMOVUPS       (AX)(DX*4), Z4
 	VCVTPS2PD     Y4, Z5
 	VEXTRACTF64X4 $0x01, Z4, Y4
@@ -3098,11 +3059,11 @@ n27one:
 	MOVQ          BX, DX
 	ADDQ          $0x10, BX
 	CMPQ          BX, CX
-	JLE           n27one
+	JLE           n26one
 
-n27rest:
+n26rest:
 	SUBQ          DX, CX
-	JE            n27done
+	JE            n26done
 	MOVQ          $0x0000ffff, BX
 	BZHIQ         CX, BX, BX
 	KMOVW         BX, K1
@@ -3113,7 +3074,7 @@ n27rest:
 	VFMADD231PD   Z5, Z5, Z0
 	VFMADD231PD   Z4, Z4, Z1
 
-n27done:
+n26done:
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -3140,9 +3101,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 	XORQ         BX, BX
 	MOVQ         $0x00000020, SI
 	CMPQ         SI, CX
-	JG           n28single
+	JG           n27single
 
-n28unrolled:
+n27unrolled:
 	VMOVUPS      (DX)(BX*4), Z4
 	VSUBPS       Z0, Z4, Z4
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z5
@@ -3188,14 +3149,14 @@ n28unrolled:
 	MOVQ         SI, BX
 	ADDQ         $0x20, SI
 	CMPQ         SI, CX
-	JLE          n28unrolled
+	JLE          n27unrolled
 
-n28single:
+n27single:
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n28rest
+	JG   n27rest
 
-n28one:
+n27one:
 	VMOVUPS      (DX)(BX*4), Z4
 	VSUBPS       Z0, Z4, Z4
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z5
@@ -3220,11 +3181,11 @@ n28one:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n28one
+	JLE          n27one
 
-n28rest:
+n27rest:
 	SUBQ         BX, CX
-	JE           n28done
+	JE           n27done
 	MOVQ         $0x0000ffff, SI
 	BZHIQ        CX, SI, SI
 	KMOVW        SI, K1
@@ -3252,7 +3213,7 @@ n28rest:
 	VBLENDMPS    Z0, Z4, K1, Z3
 	VADDPS       Z3, Z1, Z1
 
-n28done:
+n27done:
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPS        Y0, Y1, Y1
@@ -3279,9 +3240,9 @@ TEXT ·scaleMaxAVX512(SB), NOSPLIT, $0-60
 	XORQ         BX, BX
 	MOVQ         $0x00000020, SI
 	CMPQ         SI, CX
-	JG           n29single
+	JG           n28single
 
-n29unrolled:
+n28unrolled:
 	VMOVUPS (DX)(BX*4), Z4
 	VMULPS  Z0, Z4, Z4
 	VMOVUPS Z4, (AX)(BX*4)
@@ -3293,14 +3254,14 @@ n29unrolled:
 	MOVQ    SI, BX
 	ADDQ    $0x20, SI
 	CMPQ    SI, CX
-	JLE     n29unrolled
+	JLE     n28unrolled
 
-n29single:
+n28single:
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n29rest
+	JG   n28rest
 
-n29one:
+n28one:
 	VMOVUPS (DX)(BX*4), Z4
 	VMULPS  Z0, Z4, Z4
 	VMOVUPS Z4, (AX)(BX*4)
@@ -3308,11 +3269,11 @@ n29one:
 	MOVQ    SI, BX
 	ADDQ    $0x10, SI
 	CMPQ    SI, CX
-	JLE     n29one
+	JLE     n28one
 
-n29rest:
+n28rest:
 	SUBQ      BX, CX
-	JE        n29done
+	JE        n28done
 	MOVQ      $0x0000ffff, SI
 	BZHIQ     CX, SI, SI
 	KMOVW     SI, K1
@@ -3323,7 +3284,7 @@ n29rest:
 	VBLENDMPS Z0, Z4, K1, Z1
 	VMAXPS    Z2, Z1, Z2
 
-n29done:
+n28done:
 	VMAXPS        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y0
 	VMAXPS        Y0, Y2, Y2
@@ -3351,9 +3312,9 @@ TEXT ·scaleMaskMaxAVX512(SB), NOSPLIT, $0-84
 	XORQ         SI, SI
 	MOVQ         $0x00000020, DI
 	CMPQ         DI, CX
-	JG           n30single
+	JG           n29single
 
-n30unrolled:
+n29unrolled:
 	VMOVUPS     (BX)(SI*4), Z4
 	VMOVUPS     (DX)(SI*4), Z5
 	VFMADD231PS Z0, Z5, Z4
@@ -3367,14 +3328,14 @@ n30unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x20, DI
 	CMPQ        DI, CX
-	JLE         n30unrolled
+	JLE         n29unrolled
 
-n30single:
+n29single:
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n30rest
+	JG   n29rest
 
-n30one:
+n29one:
 	VMOVUPS     (BX)(SI*4), Z4
 	VMOVUPS     (DX)(SI*4), Z5
 	VFMADD231PS Z0, Z5, Z4
@@ -3383,11 +3344,11 @@ n30one:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n30one
+	JLE         n29one
 
-n30rest:
+n29rest:
 	SUBQ        SI, CX
-	JE          n30done
+	JE          n29done
 	MOVQ        $0x0000ffff, DI
 	BZHIQ       CX, DI, DI
 	KMOVW       DI, K1
@@ -3399,7 +3360,7 @@ n30rest:
 	VBLENDMPS   Z4, Z0, K1, Z1
 	VMAXPS      Z2, Z1, Z2
 
-n30done:
+n29done:
 	VMAXPS        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y0
 	VMAXPS        Y0, Y2, Y2
@@ -3427,9 +3388,9 @@ TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-80
 	XORQ         SI, SI
 	LEAQ         16(SI), DI
 	CMPQ         DI, CX
-	JG           n31rest
+	JG           n30rest
 
-n31one:
+n30one:
 	VMOVUPS (DX)(SI*4), Z2
 	VMULPS  Z1, Z2, Z2
 	VMOVUPS (BX)(SI*4), Z3
@@ -3439,11 +3400,11 @@ n31one:
 	MOVQ    DI, SI
 	ADDQ    $0x10, DI
 	CMPQ    DI, CX
-	JLE     n31one
+	JLE     n30one
 
-n31rest:
+n30rest:
 	SUBQ      SI, CX
-	JE        n31done
+	JE        n30done
 	MOVQ      $0x0000ffff, DI
 	BZHIQ     CX, DI, DI
 	KMOVW     DI, K1
@@ -3454,7 +3415,7 @@ n31rest:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-n31done:
+n30done:
 	VZEROUPPER
 	RET
 
@@ -3473,9 +3434,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n32rest
+	JG           n31rest
 
-n32one:
+n31one:
 	VMOVUPS     (SI)(DI*4), Z2
 	VMOVUPS     (DX)(DI*4), Z3
 	VSUBPS      Z0, Z3, Z3
@@ -3486,11 +3447,11 @@ n32one:
 	MOVQ        R8, DI
 	ADDQ        $0x10, R8
 	CMPQ        R8, CX
-	JLE         n32one
+	JLE         n31one
 
-n32rest:
+n31rest:
 	SUBQ        DI, CX
-	JE          n32done
+	JE          n31done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       CX, R8, R8
 	KMOVW       R8, K1
@@ -3502,7 +3463,7 @@ n32rest:
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (AX)(DI*4)
 
-n32done:
+n31done:
 	VZEROUPPER
 	RET
 
@@ -3522,9 +3483,9 @@ TEXT ·normGradSumsAVX512(SB), NOSPLIT, $0-88
 	XORQ         SI, SI
 	MOVQ         $0x00000020, DI
 	CMPQ         DI, CX
-	JG           n33single
+	JG           n32single
 
-n33unrolled:
+n32unrolled:
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (BX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -3542,14 +3503,14 @@ n33unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x20, DI
 	CMPQ        DI, CX
-	JLE         n33unrolled
+	JLE         n32unrolled
 
-n33single:
+n32single:
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n33rest
+	JG   n32rest
 
-n33one:
+n32one:
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (BX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -3560,11 +3521,11 @@ n33one:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n33one
+	JLE         n32one
 
-n33rest:
+n32rest:
 	SUBQ        SI, CX
-	JE          n33done
+	JE          n32done
 	MOVQ        $0x0000ffff, DI
 	BZHIQ       CX, DI, DI
 	KMOVW       DI, K1
@@ -3576,7 +3537,7 @@ n33rest:
 	VSUBPS      Z0, Z6, Z0
 	VFMADD231PS Z0, Z5, Z3
 
-n33done:
+n32done:
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPS        Y0, Y1, Y1
@@ -3621,9 +3582,9 @@ TEXT ·normGradAVX512(SB), NOSPLIT, $0-112
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n34rest
+	JG           n33rest
 
-n34one:
+n33one:
 	VMOVUPS      (BX)(DI*4), Z4
 	VMOVUPS      (SI)(DI*4), Z5
 	VMULPS       Z5, Z4, Z4
@@ -3637,11 +3598,11 @@ n34one:
 	MOVQ         R8, DI
 	ADDQ         $0x10, R8
 	CMPQ         R8, CX
-	JLE          n34one
+	JLE          n33one
 
-n34rest:
+n33rest:
 	SUBQ         DI, CX
-	JE           n34done
+	JE           n33done
 	MOVQ         $0x0000ffff, R8
 	BZHIQ        CX, R8, R8
 	KMOVW        R8, K1
@@ -3656,7 +3617,7 @@ n34rest:
 	VMULPS       Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)(DI*4)
 
-n34done:
+n33done:
 	VZEROUPPER
 	RET
 
@@ -3675,9 +3636,9 @@ TEXT ·normGradParamAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n35rest
+	JG           n34rest
 
-n35one:
+n34one:
 	VMOVUPS     (SI)(DI*4), Z2
 	VMOVUPS     (AX)(DI*4), Z3
 	VMOVUPS     (BX)(DI*4), Z4
@@ -3691,11 +3652,11 @@ n35one:
 	MOVQ        R8, DI
 	ADDQ        $0x10, R8
 	CMPQ        R8, CX
-	JLE         n35one
+	JLE         n34one
 
-n35rest:
+n34rest:
 	SUBQ        DI, CX
-	JE          n35done
+	JE          n34done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       CX, R8, R8
 	KMOVW       R8, K1
@@ -3710,7 +3671,7 @@ n35rest:
 	VADDPS      Z2, Z0, Z0
 	VMOVUPS     Z0, K1, (DX)(DI*4)
 
-n35done:
+n34done:
 	VZEROUPPER
 	RET
 
@@ -3734,9 +3695,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n36rest
+	JG           n35rest
 
-n36one:
+n35one:
 	VMOVUPS      (DX)(DI*4), Z8
 	VMULPS       Z0, Z8, Z8
 	VMOVUPS      (BX)(DI*4), Z9
@@ -3758,11 +3719,11 @@ n36one:
 	MOVQ         R8, DI
 	ADDQ         $0x10, R8
 	CMPQ         R8, CX
-	JLE          n36one
+	JLE          n35one
 
-n36rest:
+n35rest:
 	SUBQ         DI, CX
-	JE           n36done
+	JE           n35done
 	MOVQ         $0x0000ffff, R8
 	BZHIQ        CX, R8, R8
 	KMOVW        R8, K1
@@ -3785,6 +3746,6 @@ n36rest:
 	VFNMADD231PS Z6, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(DI*4)
 
-n36done:
+n35done:
 	VZEROUPPER
 	RET

@@ -27,7 +27,6 @@ func BenchmarkKernels(b *testing.B) {
 		{"GeluGrad", 3 * tokens * inner, func() { GeluGrad(x, y, z) }},
 		{"GeluTanh", 2 * tokens * inner, func() { GeluTanh(x, y) }},
 		{"GeluTanhGrad", 3 * tokens * inner, func() { GeluTanhGrad(x, y, z) }},
-		{"AddRowGelu", 3 * tokens * inner, func() { AddRowAct(x, z, y, row, ActGelu) }},
 		{"Exp", 2 * tokens * width, func() { Exp(small(x), small(y)) }},
 		{"Log", 2 * tokens * width, func() { Log(small(x), small(y)) }},
 		{"Erf", 2 * tokens * width, func() { Erf(small(x), small(y)) }},
@@ -36,7 +35,6 @@ func BenchmarkKernels(b *testing.B) {
 		{"SoftmaxRows", 2 * tokens * width, func() { SoftmaxRows(small(x), small(y), tokens*width/64, 64) }},
 		{"SoftmaxRowsGrad", 3 * tokens * width, func() { SoftmaxRowsGrad(small(x), small(y), small(z), tokens*width/64, 64) }},
 		{"LayerNorm", 2 * tokens * width, func() { LayerNorm(small(x), small(y), gamma, gamma, tokens, width, 1e-12) }},
-		{"AddLayerNorm", 4 * tokens * width, func() { AddLayerNorm(small(x), small(u), small(y), small(z), gamma, gamma, tokens, width, 1e-12) }},
 		{"LayerNormGrad", 3 * tokens * width, func() { LayerNormGrad(small(x), row[:width], gamma, small(y), gamma, small(z), tokens, width, 1e-12) }},
 		{"CrossEntropy", tokens * 77, func() { _ = CrossEntropy(row[:inner], x[:inner*77], ids[:inner:inner], inner, 77, 0) }},
 		{"GatherRows", 2 * tokens * width, func() { _ = GatherRows(small(x), y, ids, width) }},
@@ -45,7 +43,6 @@ func BenchmarkKernels(b *testing.B) {
 			AdamW(x, y, z, u, AdamWStep{LR: 1e-9, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, GradScale: 1, BiasCorr1: 0.1, BiasCorr2: 0.001})
 		}},
 		{"SumSquares", tokens * inner, func() { SumSquares(y) }},
-		{"DropoutMask", tokens * width, func() { DropoutMask(small(x), 0.1, 1, 0) }},
 	} {
 		if k.name == "CrossEntropy" {
 			for i := range ids {

@@ -14,17 +14,11 @@ func Mul(dst, x, y []float32) { binary("Mul", vec.mul, dst, x, y, cheapGrain) }
 // Div is dst = x/y.
 func Div(dst, x, y []float32) { binary("Div", vec.div, dst, x, y, cheapGrain) }
 
-// MulAcc is dst += x·y.
-func MulAcc(dst, x, y []float32) { binary("MulAcc", vec.mulAcc, dst, x, y, cheapGrain) }
-
 // Scale is dst = s·x.
 func Scale(dst, x []float32, s float32) { scalar("Scale", vec.scale, dst, x, s, cheapGrain) }
 
 // AXPY is dst += s·x.
 func AXPY(dst, x []float32, s float32) { scalar("AXPY", vec.axpy, dst, x, s, cheapGrain) }
-
-// AddScalar is dst = x + s.
-func AddScalar(dst, x []float32, s float32) { scalar("AddScalar", vec.offset, dst, x, s, cheapGrain) }
 
 // Fill sets every element to v.
 func Fill(dst []float32, v float32) { scalar("Fill", fill, dst, dst, v, cheapGrain) }
@@ -59,10 +53,9 @@ func AddRow(dst, x, row []float32) {
 	rowTasks.Put(t)
 }
 
-// rowTask adds one row to many, and applies a function if there is one.
+// rowTask adds one row to many.
 type rowTask struct {
-	pre, dst, x, row []float32
-	act              func(dst, x []float32)
+	dst, x, row []float32
 }
 
 var rowTasks parallel.Free[rowTask]
@@ -71,12 +64,7 @@ func (t *rowTask) Chunk(_, lo, hi int) {
 	w := len(t.row)
 	for r := lo; r < hi; r++ {
 		i, j := r*w, r*w+w
-		if t.act == nil {
-			vec.add(t.dst[i:j], t.x[i:j], t.row)
-			continue
-		}
-		vec.add(t.pre[i:j], t.x[i:j], t.row)
-		t.act(t.dst[i:j], t.pre[i:j])
+		vec.add(t.dst[i:j], t.x[i:j], t.row)
 	}
 }
 

@@ -160,21 +160,18 @@ func TestLengthsAndOffsets(t *testing.T) {
 					check(k.name, func(dst []float32) { k.f(dst, x, y) }, func(i int) float64 { return k.want(float64(x[i]), float64(y[i])) }, k.rel, max(k.abs*4, 1e-6*k.rel))
 				}
 				check("Scale", func(dst []float32) { Scale(dst, x, -1.5) }, func(i int) float64 { return -1.5 * float64(x[i]) }, 1e-7, 0)
-				check("AddScalar", func(dst []float32) { AddScalar(dst, x, -1.5) }, func(i int) float64 { return -1.5 + float64(x[i]) }, 1e-7, 0)
 				check("Fill", func(dst []float32) { Fill(dst, -1.5) }, func(i int) float64 { return -1.5 }, 0, 0)
 				check("Copy", func(dst []float32) { Copy(dst, x) }, func(i int) float64 { return float64(x[i]) }, 0, 0)
 				check("AXPY", func(dst []float32) { AXPY(dst, x, 0.5) }, func(i int) float64 { return guard + 0.5*float64(x[i]) }, 1e-7, 0)
-				check("MulAcc", func(dst []float32) { MulAcc(dst, x, y) }, func(i int) float64 { return guard + float64(x[i])*float64(y[i]) }, 1e-7, 0)
 
-				var sum, dot, squares float64
+				var sum, squares float64
 				top := math.Inf(-1)
 				for i := range x {
 					sum += float64(x[i])
-					dot += float64(x[i]) * float64(y[i])
 					squares += float64(x[i]) * float64(x[i])
 					top = math.Max(top, float64(x[i]))
 				}
-				for name, v := range map[string][2]float64{"Sum": {Sum(x), sum}, "Dot": {Dot(x, y), dot}, "Max": {float64(Max(x)), top}, "SumSquares": {SumSquares(x), squares}} {
+				for name, v := range map[string][2]float64{"Sum": {Sum(x), sum}, "Max": {float64(Max(x)), top}, "SumSquares": {SumSquares(x), squares}} {
 					abs := 1e-7 * float64(n)
 					if name == "SumSquares" {
 						abs = 1e-13 * float64(n)
@@ -192,14 +189,8 @@ func TestReductionsOfSpecialValues(t *testing.T) {
 	eachVersion(t, func(t *testing.T) {
 		for _, at := range []int{0, 3, 17, 40, 66} {
 			x := normal(67, 2)
-			if !AllFinite(x) {
-				t.Fatal("finite values reported as not")
-			}
 			for _, bad := range []float32{nan, inf, -inf} {
 				x[at] = bad
-				if AllFinite(x) {
-					t.Errorf("%v at %d is not seen", bad, at)
-				}
 				if s := Sum(x); bad != bad && !math.IsNaN(s) || bad == bad && s != float64(bad) {
 					t.Errorf("Sum with %v is %v", bad, s)
 				}
@@ -222,7 +213,7 @@ func TestRowsKernels(t *testing.T) {
 			for _, s := range [][2]int{{0, 5}, {1, 1}, {3, 7}, {33, 100}, {500, 77}, {700, 384}} {
 				rows, cols := s[0], s[1]
 				x, row := normal(rows*cols, 3), normal(cols, 4)
-				got, pre := make([]float32, rows*cols), make([]float32, rows*cols)
+				got := make([]float32, rows*cols)
 				name := fmt.Sprintf("%d×%d on %d threads", rows, cols, th)
 
 				AddRow(got, x, row)
@@ -231,13 +222,6 @@ func TestRowsKernels(t *testing.T) {
 					want[i] = float64(x[i]) + float64(row[i%cols])
 				}
 				compare(t, "AddRow "+name, got, want, 1e-7, 0)
-
-				AddRowAct(pre, got, x, row, ActGelu)
-				compare(t, "AddRowAct pre "+name, pre, want, 1e-7, 0)
-				for i := range want {
-					want[i] = float64(pre[i]) * phi(float64(pre[i]))
-				}
-				compare(t, "AddRowAct "+name, got, want, 2e-6, 1e-7)
 
 				sums := normal(cols, 5)
 				wantSums := make([]float64, cols)
@@ -256,37 +240,6 @@ func TestRowsKernels(t *testing.T) {
 	})
 }
 
-func TestDropoutMask(t *testing.T) {
-	mask := make([]float32, 100000)
-	DropoutMask(mask, 0.25, 1, 0)
-	dropped := 0
-	for _, m := range mask {
-		switch m {
-		case 0:
-			dropped++
-		case 1 / float32(0.75):
-		default:
-			t.Fatalf("mask value %v", m)
-		}
-	}
-	if dropped < 24500 || dropped > 25500 {
-		t.Errorf("%d of 100000 dropped at rate 0.25", dropped)
-	}
-	again, other := make([]float32, 50000), make([]float32, 50000)
-	DropoutMask(again, 0.25, 1, 50000)
-	sameBits(t, "continued stream", again, mask[50000:])
-	DropoutMask(other, 0.25, 2, 50000)
-	equal := 0
-	for i := range other {
-		if other[i] == again[i] {
-			equal++
-		}
-	}
-	if equal > 33000 { // independent masks agree in 1 - 2·¼·¾ of the places
-		t.Errorf("two seeds agree in %d of 50000 places", equal)
-	}
-}
-
 func TestShapesThatDoNotFitPanic(t *testing.T) {
 	x, y := make([]float32, 6), make([]float32, 5)
 	for name, f := range map[string]func(){
@@ -297,7 +250,6 @@ func TestShapesThatDoNotFitPanic(t *testing.T) {
 		"SoftmaxRows": func() { SoftmaxRows(x, x, 2, 4) },
 		"LayerNorm":   func() { LayerNorm(x, x, y[:2], nil, 2, 3, 1e-5) },
 		"AdamW":       func() { AdamW(x, x, x, y, AdamWStep{}) },
-		"Dot":         func() { Dot(x, y) },
 	} {
 		mustPanic(t, name, f)
 	}

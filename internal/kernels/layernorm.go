@@ -9,37 +9,26 @@ import (
 // LayerNorm normalises each row of x[rows, width]: dst = (x - mean)/√(var + eps)·gamma + beta, with the biased variance
 // (ONNX LayerNormalization over the last axis). gamma and beta have width elements; beta may be nil.
 func LayerNorm(dst, x, gamma, beta []float32, rows, width int, eps float32) {
-	layerNorm("LayerNorm", dst, nil, x, nil, gamma, beta, rows, width, eps)
-}
-
-// AddLayerNorm is LayerNorm of x + residual in one pass over memory; the sum, which the gradient needs, goes to sum.
-// sum may be x or residual.
-func AddLayerNorm(dst, sum, x, residual, gamma, beta []float32, rows, width int, eps float32) {
-	matrix("AddLayerNorm", rows, width, len(sum), len(residual))
-	layerNorm("AddLayerNorm", dst, sum, x, residual, gamma, beta, rows, width, eps)
-}
-
-func layerNorm(kernel string, dst, sum, x, residual, gamma, beta []float32, rows, width int, eps float32) {
-	matrix(kernel, rows, width, len(dst), len(x))
-	same(kernel, width, len(gamma))
+	matrix("LayerNorm", rows, width, len(dst), len(x))
+	same("LayerNorm", width, len(gamma))
 	if beta == nil {
 		beta = zeros(width)
 	}
-	same(kernel, width, len(beta))
+	same("LayerNorm", width, len(beta))
 	if width == 0 {
 		return
 	}
 	t := layerNormTasks.Get()
-	*t = layerNormTask{dst: dst, sum: sum, x: x, residual: residual, gamma: gamma, beta: beta, width: width, eps: eps}
+	*t = layerNormTask{dst: dst, x: x, gamma: gamma, beta: beta, width: width, eps: eps}
 	parallel.Run(rows, rowGrain(width, costlyGrain), t)
 	*t = layerNormTask{}
 	layerNormTasks.Put(t)
 }
 
 type layerNormTask struct {
-	dst, sum, x, residual, gamma, beta []float32
-	width                              int
-	eps                                float32
+	dst, x, gamma, beta []float32
+	width               int
+	eps                 float32
 }
 
 var layerNormTasks parallel.Free[layerNormTask]
@@ -48,10 +37,6 @@ func (t *layerNormTask) Chunk(_, lo, hi int) {
 	for r := lo; r < hi; r++ {
 		i, j := r*t.width, (r+1)*t.width
 		x := t.x[i:j]
-		if t.residual != nil {
-			vec.add(t.sum[i:j], x, t.residual[i:j])
-			x = t.sum[i:j]
-		}
 		mean, rstd := moments(x, t.eps)
 		vec.normalize(t.dst[i:j], x, t.gamma, t.beta, mean, rstd)
 	}

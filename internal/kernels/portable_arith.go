@@ -32,13 +32,6 @@ func divGo(dst, x, y []float32) {
 	}
 }
 
-func mulAccGo(dst, x, y []float32) {
-	x, y = x[:len(dst)], y[:len(dst)]
-	for i := range dst {
-		dst[i] += x[i] * y[i]
-	}
-}
-
 func scaleGo(dst, x []float32, s float32) {
 	x = x[:len(dst)]
 	for i := range dst {

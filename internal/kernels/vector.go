@@ -6,7 +6,6 @@ type vector struct {
 	name string
 
 	add, sub, mul, div func(dst, x, y []float32)
-	mulAcc             func(dst, x, y []float32)         // dst += x·y
 	scale              func(dst, x []float32, s float32) // dst = s·x
 	axpy               func(dst, x []float32, s float32) // dst += s·x
 	offset             func(dst, x []float32, s float32) // dst = x + s
@@ -41,7 +40,7 @@ func Version() string { return vec.name }
 
 var portable = vector{
 	name: "go",
-	add:  addGo, sub: subGo, mul: mulGo, div: divGo, mulAcc: mulAccGo, scale: scaleGo, axpy: axpyGo, offset: offsetGo, addRows: addRowsGo,
+	add:  addGo, sub: subGo, mul: mulGo, div: divGo, scale: scaleGo, axpy: axpyGo, offset: offsetGo, addRows: addRowsGo,
 	exp: expGo, log: logGo, sqrt: sqrtGo, tanh: tanhGo, sigmoid: sigmoidGo, relu: reluGo, erf: erfGo, gelu: geluGo, geluTanh: geluTanhGo,
 	tanhGrad: tanhGradGo, sigmoidGrad: sigmoidGradGo, reluGrad: reluGradGo, geluGrad: geluGradGo, geluTanhGrad: geluTanhGradGo,
 	max: maxGo, sum: sumGo, dot: dotGo, squaresAround: squaresAroundGo,

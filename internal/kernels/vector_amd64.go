@@ -11,7 +11,7 @@ import (
 
 var avx2 = vector{
 	name: "avx2",
-	add:  addAVX2, sub: subAVX2, mul: mulAVX2, div: divAVX2, mulAcc: mulAccAVX2, scale: scaleAVX2, axpy: axpyAVX2, offset: offsetAVX2, addRows: addRowsAVX2,
+	add:  addAVX2, sub: subAVX2, mul: mulAVX2, div: divAVX2, scale: scaleAVX2, axpy: axpyAVX2, offset: offsetAVX2, addRows: addRowsAVX2,
 	exp: expAVX2, log: logAVX2, sqrt: sqrtAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, relu: reluAVX2, erf: erfAVX2, gelu: geluAVX2, geluTanh: geluTanhAVX2,
 	tanhGrad: tanhGradAVX2, sigmoidGrad: sigmoidGradAVX2, reluGrad: reluGradAVX2, geluGrad: geluGradAVX2, geluTanhGrad: geluTanhGradAVX2,
 	max: maxAVX2, sum: sumAVX2, dot: dotAVX2, squaresAround: squaresAroundAVX2,
@@ -22,7 +22,7 @@ var avx2 = vector{
 
 var avx512 = vector{
 	name: "avx512",
-	add:  addAVX512, sub: subAVX512, mul: mulAVX512, div: divAVX512, mulAcc: mulAccAVX512, scale: scaleAVX512, axpy: axpyAVX512, offset: offsetAVX512, addRows: addRowsAVX512,
+	add:  addAVX512, sub: subAVX512, mul: mulAVX512, div: divAVX512, scale: scaleAVX512, axpy: axpyAVX512, offset: offsetAVX512, addRows: addRowsAVX512,
 	exp: expAVX512, log: logAVX512, sqrt: sqrtAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, relu: reluAVX512, erf: erfAVX512, gelu: geluAVX512, geluTanh: geluTanhAVX512,
 	tanhGrad: tanhGradAVX512, sigmoidGrad: sigmoidGradAVX512, reluGrad: reluGradAVX512, geluGrad: geluGradAVX512, geluTanhGrad: geluTanhGradAVX512,
 	max: maxAVX512, sum: sumAVX512, dot: dotAVX512, squaresAround: squaresAroundAVX512,

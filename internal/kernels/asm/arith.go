@@ -48,7 +48,6 @@ func (s *isa) arithmetic() {
 		s.addProduct(sum, x, scalar)
 		return sum
 	})
-	s.mulAcc()
 	s.addRows()
 
 	s.unary("sqrt", "dst = √x.", s.sqrt)
@@ -63,17 +62,6 @@ func (s *isa) arithmetic() {
 	s.binary("sigmoidGrad", "dy·x·(1-x), where x is the sigmoid.", func(y, dy VecVirtual) VecVirtual {
 		return s.mul(s.mul(dy, y), s.sub(s.copyOf(s.constant(1)), y))
 	})
-}
-
-func (s *isa) mulAcc() {
-	s.function("mulAcc", "(dst, x, y []float32)", "mulAcc"+s.name+" is dst += x·y.")
-	dst, n, x, y := slicePtr("dst"), sliceLen("dst"), slicePtr("x"), slicePtr("y")
-	s.each(n, 1, func(at func(GPVirtual) Mem, _ int) {
-		sum := s.load(at(dst))
-		s.addProduct(sum, s.load(at(x)), s.load(at(y)))
-		s.store(sum, at(dst))
-	})
-	s.end()
 }
 
 // addRows keeps the sums of up to four vectors of columns in registers while it goes down the rows.
