@@ -201,17 +201,6 @@ func (m *Model) Opset(domain string) int64 {
 	return 0
 }
 
-// SetOpset sets the version imported of a domain, adding the domain if needed.
-func (m *Model) SetOpset(domain string, version int64) {
-	for i := range m.Opsets {
-		if sameDomain(m.Opsets[i].Domain, domain) {
-			m.Opsets[i].Version = version
-			return
-		}
-	}
-	m.Opsets = append(m.Opsets, Opset{Domain: domain, Version: version})
-}
-
 // SetMetadata sets a key of the model's metadata_props.
 func (m *Model) SetMetadata(key, value string) {
 	for i := range m.Metadata {
@@ -221,16 +210,6 @@ func (m *Model) SetMetadata(key, value string) {
 		}
 	}
 	m.Metadata = append(m.Metadata, Property{Key: key, Value: value})
-}
-
-// MetadataValue is the value of a key of the model's metadata_props.
-func (m *Model) MetadataValue(key string) (value string, ok bool) {
-	for _, p := range m.Metadata {
-		if p.Key == key {
-			return p.Value, true
-		}
-	}
-	return "", false
 }
 
 // Function finds the model-local function that a node calls, nil if there is

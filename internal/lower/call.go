@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/op"
 	"github.com/ftk-go/ftk/internal/tensorop"
 )
 
@@ -91,7 +92,7 @@ func evaluate(n *G.Node, g *G.ExprGraph, done map[int64]*tensor.Dense) (*tensor.
 			return nil, err
 		}
 	}
-	d, err := tensorop.Dense(result)
+	d, err := op.Dense(result)
 	done[n.ID()] = d
 	return d, err
 }

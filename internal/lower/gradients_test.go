@@ -14,6 +14,7 @@ import (
 	"github.com/ftk-go/ftk/internal/gradcheck"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/lower"
+	"github.com/ftk-go/ftk/internal/op"
 	"github.com/ftk-go/ftk/internal/tensorop"
 )
 
@@ -163,7 +164,7 @@ func (d *differentiated) run(machine gradcheck.Machine) error {
 }
 
 func numbers(n *G.Node) []float32 {
-	d, err := tensorop.Dense(n.Value())
+	d, err := op.Dense(n.Value())
 	if err != nil {
 		return nil
 	}

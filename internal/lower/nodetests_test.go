@@ -18,8 +18,8 @@ import (
 
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/lower"
+	"github.com/ftk-go/ftk/internal/op"
 	"github.com/ftk-go/ftk/internal/serde"
-	"github.com/ftk-go/ftk/internal/tensorop"
 	"github.com/ftk-go/ftk/internal/testenv"
 	"github.com/ftk-go/ftk/internal/vm"
 )
@@ -234,7 +234,7 @@ func run(g *graph.Graph, o lower.Options, feeds map[string]*tensor.Dense) (map[s
 	}
 	out := map[string]*tensor.Dense{}
 	for name, n := range low.Outputs {
-		if out[name], err = tensorop.Dense(n.Value()); err != nil {
+		if out[name], err = op.Dense(n.Value()); err != nil {
 			return nil, err
 		}
 	}

@@ -2,20 +2,19 @@ package op
 
 import (
 	"fmt"
-	"reflect"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
-// Do runs a Kernel on gorgonia values and allocates its output; it is what a Kernel's Do method calls.
+// Do runs a Kernel of float32 output on gorgonia values and allocates that; it is what a Kernel's Do method calls.
 // A scalar result is a *gorgonia.F32, as gorgonia's own operators expect.
 func Do(k Kernel, inputs ...G.Value) (G.Value, error) {
 	in, shape, err := prepare(k, inputs)
 	if err != nil {
 		return nil, err
 	}
-	return runInto(k, newDense(k, shape), in)
+	return runInto(k, newDense(shape), in)
 }
 
 // PreallocDo is Do with memory to use for the output; it is what a Kernel's UsePreallocDo method calls.
@@ -25,8 +24,8 @@ func PreallocDo(k Kernel, prealloc G.Value, inputs ...G.Value) (G.Value, error) 
 		return nil, err
 	}
 	out, ok := prealloc.(*tensor.Dense)
-	if !ok || !sameShape(out.Shape(), shape) || out.Dtype() != outType(k) || !contiguous(out) {
-		out = newDense(k, shape)
+	if !ok || !sameShape(out.Shape(), shape) || out.Dtype() != tensor.Float32 || !contiguous(out) {
+		out = newDense(shape)
 	}
 	return runInto(k, out, in)
 }
@@ -35,7 +34,7 @@ func runInto(k Kernel, out *tensor.Dense, in []*tensor.Dense) (G.Value, error) {
 	if err := k.Run(out, in); err != nil {
 		return nil, fmt.Errorf("%v: %w", k, err)
 	}
-	if out.Shape().IsScalar() && out.Dtype() == tensor.Float32 {
+	if out.Shape().IsScalar() {
 		return G.NewF32(out.Float32s()[0]), nil
 	}
 	return out, nil
@@ -67,12 +66,10 @@ func Dense(v G.Value) (*tensor.Dense, error) {
 			return m, nil
 		}
 		return nil, fmt.Errorf("cannot make %T of shape %v contiguous", v, v.Shape())
-	case *G.F32:
-		return tensor.New(tensor.FromScalar(float32(*v))), nil
-	case *G.I64:
-		return tensor.New(tensor.FromScalar(int64(*v))), nil
 	case nil:
 		return nil, fmt.Errorf("no value")
+	case G.Scalar:
+		return tensor.New(tensor.FromScalar(v.Data())), nil
 	default:
 		return nil, fmt.Errorf("value of type %T, want a dense tensor", v)
 	}
@@ -82,17 +79,9 @@ func contiguous(d *tensor.Dense) bool {
 	return d.DataSize() == 0 || !d.RequiresIterator() && !d.DataOrder().IsColMajor() && d.DataOrder().IsContiguous()
 }
 
-// outType is the dtype of a kernel's output: float32 unless it says otherwise (as Base.Typed makes it).
-func outType(k Kernel) tensor.Dtype {
-	if t, ok := k.(interface{ OutType() tensor.Dtype }); ok {
-		return t.OutType()
-	}
-	return tensor.Float32
-}
-
-func newDense(k Kernel, shape tensor.Shape) *tensor.Dense {
+func newDense(shape tensor.Shape) *tensor.Dense {
 	if shape.IsScalar() {
-		return tensor.New(tensor.FromScalar(reflect.Zero(outType(k).Type).Interface()))
+		return tensor.New(tensor.FromScalar(float32(0)))
 	}
-	return tensor.New(tensor.WithShape(shape...), tensor.Of(outType(k)))
+	return tensor.New(tensor.WithShape(shape...), tensor.Of(tensor.Float32))
 }

@@ -84,15 +84,6 @@ func NewBase(name, attrs string, inputs G.Nodes, outDims int) Base {
 	return b
 }
 
-// Typed gives b another dtype of output than float32.
-func (b Base) Typed(out tensor.Dtype) Base {
-	b.out.Type = out
-	return b
-}
-
-// OutType is the dtype of the output.
-func (b *Base) OutType() tensor.Dtype { return b.out.Type }
-
 // Name is the operator's name without attributes, for profiles.
 func (b *Base) Name() string {
 	name, _, _ := strings.Cut(b.name, "{")

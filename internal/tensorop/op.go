@@ -21,6 +21,8 @@ import (
 	"github.com/chewxy/hm"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/ftk-go/ftk/internal/op"
 )
 
 // Kernel computes an operator: out is contiguous, of the operator's output shape, and may hold garbage.
@@ -151,7 +153,7 @@ func (o *Op) UsePreallocDo(prealloc G.Value, vs ...G.Value) (G.Value, error) {
 	}
 	in := make([]*tensor.Dense, len(vs))
 	for i, v := range vs {
-		d, err := Dense(v)
+		d, err := op.Dense(v)
 		if err != nil {
 			return nil, fmt.Errorf("%s: input %d: %w", o.name, i, err)
 		}
@@ -171,25 +173,6 @@ func (o *Op) UsePreallocDo(prealloc G.Value, vs ...G.Value) (G.Value, error) {
 		return G.NewF32(values[float32](out)[0]), nil
 	}
 	return out, nil
-}
-
-// Dense gives a value as a contiguous tensor; scalars as tensors of rank 0.
-func Dense(v G.Value) (*tensor.Dense, error) {
-	switch v := v.(type) {
-	case *tensor.Dense:
-		if !v.RequiresIterator() && v.DataOrder().IsRowMajor() {
-			return v, nil
-		}
-		if m, ok := v.Materialize().(*tensor.Dense); ok {
-			return m, nil
-		}
-		return nil, errors.New("cannot make the tensor contiguous")
-	case nil:
-		return nil, errors.New("no value")
-	case G.Scalar:
-		return tensor.New(tensor.FromScalar(v.Data())), nil
-	}
-	return nil, fmt.Errorf("a value of type %T is not a tensor", v)
 }
 
 // NewDense allocates a tensor of zeros; unlike tensor.New it takes shapes with an axis of size 0.

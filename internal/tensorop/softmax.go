@@ -26,20 +26,24 @@ func Softmax(x *G.Node, axis int, logarithm bool) (*G.Node, error) {
 	}
 	l := lanesOf(x.Shape(), axis)
 	name, dt := "Softmax", x.Dtype()
+	rows, rowsGrad := kernels.SoftmaxRows, kernels.SoftmaxRowsGrad
+	reuse, reuseGrad := []int{0}, []int{1}
 	if logarithm {
 		name = "LogSoftmax"
+		rows, rowsGrad = kernels.LogSoftmaxRows, kernels.LogSoftmaxRowsGrad
+		reuse, reuseGrad = nil, nil // these read their inputs again
 	}
 	if !isFloat(dt) {
 		return nil, typeError(name, dt)
 	}
 	name = fmt.Sprintf("%s[axis=%d]", name, axis)
 	return define(spec{
-		name: name, dtype: dt, shape: x.Shape().Clone(), reuse: []int{0},
+		name: name, dtype: dt, shape: x.Shape().Clone(), reuse: reuse,
 		run: func(out *tensor.Dense, in []*tensor.Dense) error {
 			if dt == tensor.Float64 {
 				softmaxInto(values[float64](out), values[float64](in[0]), l, logarithm)
-			} else if l.inner == 1 && !logarithm {
-				kernels.SoftmaxRows(values[float32](out), values[float32](in[0]), l.outer, l.len)
+			} else if l.inner == 1 {
+				rows(values[float32](out), values[float32](in[0]), l.outer, l.len)
 			} else {
 				softmaxInto(values[float32](out), values[float32](in[0]), l, logarithm)
 			}
@@ -47,12 +51,12 @@ func Softmax(x *G.Node, axis int, logarithm bool) (*G.Node, error) {
 		},
 		grad: func(_ G.Nodes, y, dy *G.Node) (G.Nodes, error) {
 			dx, err := define(spec{
-				name: name + "Grad", dtype: dt, shape: y.Shape().Clone(), reuse: []int{1},
+				name: name + "Grad", dtype: dt, shape: y.Shape().Clone(), reuse: reuseGrad,
 				run: func(out *tensor.Dense, in []*tensor.Dense) error {
 					if dt == tensor.Float64 {
 						softmaxGradInto(values[float64](out), values[float64](in[0]), values[float64](in[1]), l, logarithm)
-					} else if l.inner == 1 && !logarithm {
-						kernels.SoftmaxRowsGrad(values[float32](out), values[float32](in[0]), values[float32](in[1]), l.outer, l.len)
+					} else if l.inner == 1 {
+						rowsGrad(values[float32](out), values[float32](in[0]), values[float32](in[1]), l.outer, l.len)
 					} else {
 						softmaxGradInto(values[float32](out), values[float32](in[0]), values[float32](in[1]), l, logarithm)
 					}

@@ -16,14 +16,6 @@ type Arena struct {
 	users map[*Machine]struct{}
 }
 
-// NewArena gives an arena of at least size bytes. Knowing the size beforehand spares the moment at which, growing, the
-// old and the new memory both exist.
-func NewArena(size int) *Arena {
-	a := &Arena{}
-	a.reserve(size)
-	return a
-}
-
 // Bytes is the size of the arena.
 func (a *Arena) Bytes() int {
 	a.mu.Lock()
