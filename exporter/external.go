@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/ftk-go/ftk/internal/atomicfile"
 	"github.com/ftk-go/ftk/internal/graph"
 )
 
@@ -66,13 +67,13 @@ func moveOut(m *graph.Model, to io.Writer, location string) (*graph.Model, error
 	return moved, w.Flush()
 }
 
-// copyExternal copies the external data files of a model to pending files in
+// copyExternal copies the external data files of a model to temporary files in
 // dir, but for those that are there already.
-func copyExternal(m *graph.Model, dir string) (files []*pending, err error) {
+func copyExternal(m *graph.Model, dir string) (files []*atomicfile.File, err error) {
 	defer func() {
 		if err != nil {
 			for _, f := range files {
-				f.discard()
+				f.Discard()
 			}
 			files = nil
 		}
@@ -100,7 +101,7 @@ func copyExternal(m *graph.Model, dir string) (files []*pending, err error) {
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			return files, err
 		}
-		f, err := newPending(target)
+		f, err := atomicfile.Create(target)
 		if err != nil {
 			return files, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/ftk-go/ftk/internal/atomicfile"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/serde"
 )
@@ -42,15 +43,15 @@ func Save(m *graph.Model, path string, options ...Options) (err error) {
 		return err
 	}
 	dir := filepath.Dir(path)
-	var files []*pending
+	var files []*atomicfile.File
 	defer func() { // those not committed
 		for _, f := range files {
-			f.discard()
+			f.Discard()
 		}
 	}()
 	written := m
 	if o.ExternalData {
-		f, err := newPending(path + dataSuffix)
+		f, err := atomicfile.Create(path + dataSuffix)
 		if err != nil {
 			return err
 		}
@@ -71,7 +72,7 @@ func Save(m *graph.Model, path string, options ...Options) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := newPending(path)
+	f, err := atomicfile.Create(path)
 	if err != nil {
 		return err
 	}
@@ -80,14 +81,14 @@ func Save(m *graph.Model, path string, options ...Options) (err error) {
 		return err
 	}
 	for _, f := range files {
-		if err := f.sync(); err != nil {
+		if err := f.Complete(); err != nil {
 			return err
 		}
 	}
 	for _, f := range files {
-		if err := f.commit(); err != nil {
+		if err := f.Commit(); err != nil {
 			return err
 		}
 	}
-	return syncDir(dir)
+	return atomicfile.SyncDir(dir)
 }

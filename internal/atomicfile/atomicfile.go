@@ -7,38 +7,95 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
-// Write calls write with a temporary file beside path, syncs it and renames
-// it to path. After an error path is as it was and nothing is left behind.
-func Write(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+// File is being written under a temporary name beside its path.
+type File struct {
+	*os.File
+	path string
+	done bool // renamed or removed
+}
+
+// Create makes the temporary file in path's directory, so that renaming stays
+// within one file system. It takes the permissions of a file that is at path
+// already.
+func Create(path string) (*File, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return nil, err
+	}
+	a := &File{File: f, path: path}
+	mode := os.FileMode(0o644)
+	if old, err := os.Stat(path); err == nil {
+		mode = old.Mode().Perm() | 0o200
+	}
+	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
+		a.Discard()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Complete makes the content durable and closes the file.
+func (f *File) Complete() error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Commit gives the completed file its name.
+func (f *File) Commit() error {
+	if err := os.Rename(f.Name(), f.path); err != nil {
+		return err
+	}
+	f.done = true
+	return nil
+}
+
+// Discard removes the file unless it was committed.
+func (f *File) Discard() {
+	if !f.done {
+		f.Close()
+		os.Remove(f.Name())
+		f.done = true
+	}
+}
+
+// SyncDir makes renames in a directory durable, where the system lets a
+// directory be synced.
+func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
+	defer d.Close()
+	return d.Sync()
+}
+
+// Write calls write with a temporary file beside path, syncs it and renames
+// it to path. After an error path is as it was and nothing is left behind.
+func Write(path string, write func(io.Writer) error) error {
+	f, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
 	w := bufio.NewWriterSize(f, 1<<16)
-	if err = write(w); err != nil {
+	if err := write(w); err != nil {
 		return err
 	}
-	if err = w.Flush(); err != nil {
+	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err = f.Chmod(0o644); err != nil {
+	if err := f.Complete(); err != nil {
 		return err
 	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return f.Commit()
 }
 
 // WriteBytes writes data as Write does.
