@@ -51,11 +51,35 @@ func (n unicodeNormalizer) rewrite(w *worker, p piece) {
 // sortMarks puts the combining characters from index first in canonical order.
 func (w *worker) sortMarks(first int) {
 	changes, classes := w.changes, w.classes
+	if len(changes)-first > manyMarks {
+		w.sortManyMarks(first)
+		return
+	}
 	for i := first + 1; i < len(changes); i++ {
 		for j := i; j > first && classes[j-1] > classes[j]; j-- {
 			changes[j-1], changes[j] = changes[j], changes[j-1]
 			classes[j-1], classes[j] = classes[j], classes[j-1]
 		}
+	}
+}
+
+// manyMarks is the number of combining characters from which on sorting them one by one would take too long.
+const manyMarks = 64
+
+// sortManyMarks is sortMarks in linear time: a counting sort by class.
+func (w *worker) sortManyMarks(first int) {
+	changes, classes := slices.Clone(w.changes[first:]), slices.Clone(w.classes[first:])
+	var at [257]int
+	for _, c := range classes {
+		at[int(c)+1]++
+	}
+	for c := 1; c < len(at); c++ {
+		at[c] += at[c-1]
+	}
+	for i, c := range classes {
+		to := first + at[c]
+		at[c]++
+		w.changes[to], w.classes[to] = changes[i], c
 	}
 }
 

@@ -99,6 +99,18 @@ func TestUnicodeNormalizers(t *testing.T) {
 	}
 }
 
+// TestManyMarks compares long runs of combining characters, sorted in another way, with short ones.
+func TestManyMarks(t *testing.T) {
+	tok := &Tokenizer{normalizer: unicodeNormalizer{}}
+	for _, n := range []int{10, 40, 200} {
+		got := tok.normalize("a" + strings.Repeat("\u0301\u0323\u0345", n) + "b\u0301\u0323")
+		want := "a" + strings.Repeat("\u0323", n) + strings.Repeat("\u0301", n) + strings.Repeat("\u0345", n) + "b\u0323\u0301"
+		if got != want {
+			t.Errorf("%d of each: not in canonical order", n)
+		}
+	}
+}
+
 // TestNormalizeLikeText compares whole strings with golang.org/x/text, as far as Unicode 9.
 func TestNormalizeLikeText(t *testing.T) {
 	texts, _ := goldenTexts(t)
