@@ -21,9 +21,13 @@ type config struct {
 	class       string                 // tokenizer_class, without the Fast that it may end with
 	modelType   string                 // of config.json
 	special     map[string]*addedToken // pad_token, unk_token … by role
+	extra       []*addedToken          // further special tokens
 	added       []*addedToken          // added_tokens_decoder, by id
 	files       map[string][]byte      // as read, by name
 }
+
+// specialRoles names the special tokens of config files, in the order in which transformers adds those that are missing.
+var specialRoles = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
 // unlimited is what transformers writes as model_max_length when there is no limit: 1e30.
 const unlimited = 1e9
@@ -68,7 +72,7 @@ func (c *config) read(name string, o object) error {
 		}
 		return nil
 	}
-	for _, role := range []string{"pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token"} {
+	for _, role := range specialRoles {
 		token, err := configToken(o, role)
 		if err != nil {
 			return err
@@ -77,8 +81,8 @@ func (c *config) read(name string, o object) error {
 			c.special[role] = token
 		}
 	}
-	if name != "tokenizer_config.json" {
-		return nil
+	if err := c.readExtra(o); err != nil || name != "tokenizer_config.json" {
+		return err
 	}
 	limit := 0.0
 	if err := o.maybe("model_max_length", &limit); err != nil {
@@ -97,6 +101,27 @@ func (c *config) read(name string, o object) error {
 	}
 	c.class = strings.TrimSuffix(c.class, "Fast")
 	return c.readAdded(o)
+}
+
+// readExtra reads special tokens that have no role: a list of strings or objects.
+func (c *config) readExtra(o object) error {
+	for _, key := range []string{"additional_special_tokens", "extra_special_tokens"} {
+		var list []json.RawMessage
+		if !o.has(key) || json.Unmarshal(o.fields[key], &list) != nil {
+			continue // an object names further roles, which tokenizing does not need
+		}
+		for i, raw := range list {
+			one := object{path: o.at(key), fields: map[string]json.RawMessage{strconv.Itoa(i): raw}}
+			token, err := configToken(one, strconv.Itoa(i))
+			if err != nil {
+				return err
+			}
+			if token != nil {
+				c.extra = append(c.extra, token)
+			}
+		}
+	}
+	return nil
 }
 
 // readAdded reads added_tokens_decoder, an object of id and token.

@@ -1,6 +1,9 @@
 package tokenize
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // apply writes into a tokenizer.json what the config files say otherwise, as the transformers library does: do_lower_case,
 // strip_accents and tokenize_chinese_chars of a BERT normalizer, add_prefix_space of byte-level stages, and tokens that were
@@ -65,10 +68,23 @@ func setFlags(stage any, flags map[string]map[string]*bool) bool {
 	return changed
 }
 
+// asSpecial is the token as transformers adds one that it takes for special.
+func (t *addedToken) asSpecial() *addedToken {
+	special := *t
+	special.special = true
+	return &special
+}
+
 // addTokens returns added_tokens with those tokens of the config files that it lacks; nil if there are none.
 func (c *config) addTokens(raw json.RawMessage) (json.RawMessage, error) {
-	if len(c.added) == 0 {
-		return nil, nil
+	wanted := slices.Clone(c.added)
+	for _, role := range specialRoles {
+		if t := c.special[role]; t != nil {
+			wanted = append(wanted, t.asSpecial())
+		}
+	}
+	for _, t := range c.extra {
+		wanted = append(wanted, t.asSpecial())
 	}
 	var entries []map[string]any
 	if !isNull(raw) && json.Unmarshal(raw, &entries) != nil {
@@ -81,8 +97,9 @@ func (c *config) addTokens(raw json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	n := len(entries)
-	for _, t := range c.added {
-		if !have[t.content] {
+	for _, t := range wanted {
+		if t.content != "" && !have[t.content] {
+			have[t.content] = true
 			entries = append(entries, t.json())
 		}
 	}

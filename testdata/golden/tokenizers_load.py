@@ -8,7 +8,7 @@ import tokenizers_texts as T
 from transformers import AutoTokenizer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TEXTS = T.make(2050)[:700:5] + ["Wörld [MASK]x [unused] ÀÉ", "中文 ABC Ein Café"]
+TEXTS = T.make(2050)[:700:5] + ["Wörld [MASK]x [unused] ÀÉ", "中文 ABC Ein Café", "my card  <msk> is <new>brownx"]
 BERT, ROBERTA = {"model_type": "bert"}, {"model_type": "roberta"}
 ADDED = {"content": "Wörld", "lstrip": False, "rstrip": False, "normalized": False, "single_word": False, "special": False}
 CASES = {
@@ -19,6 +19,7 @@ CASES = {
     "tokenizer.json against config": {"tokenizer.json": "bert_uncased", "config.json": BERT, "tokenizer_config.json": {"do_lower_case": False, "tokenizer_class": "BertTokenizer"}},
     "tokenizer.json of its own class": {"tokenizer.json": "bert_uncased", "config.json": BERT, "tokenizer_config.json": {"do_lower_case": False, "tokenizer_class": "PreTrainedTokenizerFast"}},
     "added later": {"tokenizer.json": "bert_uncased", "config.json": BERT, "tokenizer_config.json": {"tokenizer_class": "BertTokenizer", "added_tokens_decoder": {"2000": ADDED}}},
+    "special tokens of the config": {"tokenizer.json": "wordlevel", "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "cls_token": "card", "mask_token": {"__type": "AddedToken", "content": "<msk>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}, "additional_special_tokens": ["brown", "<new>"]}},
     "vocab.json roberta": {"vocab.json": "roberta", "merges.txt": "roberta", "config.json": ROBERTA, "tokenizer_config.json": {"model_max_length": 512}},
     "vocab.json roberta with a space": {"vocab.json": "roberta", "merges.txt": "roberta", "config.json": ROBERTA, "tokenizer_config.json": {"add_prefix_space": True}},
     "vocab.json gpt2": {"vocab.json": "gpt2", "merges.txt": "gpt2", "config.json": {"model_type": "gpt2"}},
