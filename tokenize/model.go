@@ -42,13 +42,6 @@ func newVocabulary(field string, ids map[string]int32) (*vocabulary, error) {
 	return v, nil
 }
 
-func (v *vocabulary) token(id int32) (string, bool) {
-	if id < 0 || int(id) >= len(v.tokens) || !v.has[id] {
-		return "", false
-	}
-	return v.tokens[id], true
-}
-
 // id returns the id of a token, or -1.
 func (v *vocabulary) id(token string) int32 {
 	if id, ok := v.ids[token]; ok {

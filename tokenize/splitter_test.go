@@ -9,9 +9,8 @@ import (
 // TestSplitters compares the hand-written patterns with the regular expressions that they stand for.
 func TestSplitters(t *testing.T) {
 	texts, _ := goldenTexts(t)
-	for _, extra := range []string{"I'LL 'S 's'T don'Re 'ſ 'ſx", "a\r\n\r\n  b", "  \n  x", "x \n", "1234567 8", "!!\r\n!\n", " \r\n", "\u3000a\u3000\u3000b", "x  ", "\ta"} {
-		texts = append(texts, extra)
-	}
+	texts = append(texts,
+		"I'LL 'S 's'T don'Re 'ſ 'ſx", "a\r\n\r\n  b", "  \n  x", "x \n", "1234567 8", "!!\r\n!\n", " \r\n", "\u3000a\u3000\u3000b", "x  ", "\ta")
 	for _, c := range []struct {
 		name, expr string
 		rule       splitRule

@@ -62,12 +62,8 @@ func truncatedLengths(n1, n2, room int, how Truncation) (int, int, error) {
 	if n2 < 0 {
 		return room, n2, nil
 	}
-	short, long := min(n1, n2), max(n1, n2)
-	if short > room {
-		long = short
-	} else {
-		long = max(short, room-short)
-	}
+	short := min(n1, n2)
+	long := max(short, room-short)
 	if short+long > room {
 		short = room / 2
 		long = short + room%2
