@@ -150,7 +150,7 @@ func maxDifference(t *testing.T, got, want ort.Array) float64 {
 	return worst
 }
 
-// Sums of float32 in another order than PyTorch's; design.md allows 1e-4.
+// Sums of float32 in another order than PyTorch's.
 const hiddenTolerance = 1e-4
 
 func TestTinyBERTGolden(t *testing.T) {
