@@ -8,6 +8,9 @@ import (
 	"strconv"
 )
 
+// slowStep is from how many seconds a step is measured once in a round.
+const slowStep = 10
+
 // compareSteps measures a training step, or the forward pass alone, of all peers for each model.
 func (o *options) compareSteps(ctx context.Context, forward bool) error {
 	what := "Full training step"
@@ -68,7 +71,10 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 			return err
 		}
 	}
-	seconds := make([][]float64, len(all))
+	seconds, steps := make([][]float64, len(all)), make([]int, len(all))
+	for i := range steps {
+		steps[i] = o.steps
+	}
 	var sgemm []float64
 	for range 2 * o.rounds {
 		rate, err := all[0].ask("sgemm")
@@ -77,11 +83,15 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 		}
 		sgemm = append(sgemm, rate)
 		for i, p := range all {
-			s, err := p.ask(strconv.Itoa(o.steps))
+			s, err := p.ask(strconv.Itoa(steps[i]))
 			if err != nil {
 				return err
 			}
-			seconds[i] = append(seconds[i], s/float64(o.steps))
+			s /= float64(steps[i])
+			seconds[i] = append(seconds[i], s)
+			if s > slowStep {
+				steps[i] = 1
+			}
 		}
 	}
 	rate := median(sgemm)
