@@ -144,7 +144,8 @@ func companions(source *models.Source, tokenizerPath string, info *models.Info) 
 		return nil, nil, fmt.Errorf("the tokenizer %s does not fit the model: its ids go up to %d, the model's embedding has %d rows; name the right one with --tokenizer",
 			tokenizerPath, tok.MaxID(), info.VocabSize)
 	}
-	for _, name := range []string{"vocab.txt", "tokenizer.json"} {
+	// Whatever says how text is tokenized comes from the tokenizer named.
+	for _, name := range []string{"vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "sentence_bert_config.json"} {
 		delete(files, name)
 	}
 	for name, data := range tok.Files() {
