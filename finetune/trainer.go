@@ -111,6 +111,9 @@ func (t *trainer) load(info *models.Info) error {
 	if len(t.train.Classes.Names) < 2 {
 		return fmt.Errorf("%s: all %d examples have the label %q; it takes at least two labels", t.Train, t.train.Len(), t.train.Classes.Names[0])
 	}
+	if err := t.train.CheckClasses(); err != nil {
+		return err
+	}
 	t.examples = t.train.All()
 	t.eval = t.train
 	if t.Eval == "" {

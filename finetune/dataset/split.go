@@ -7,6 +7,21 @@ import (
 	"slices"
 )
 
+// CheckClasses gives an error for a label with a single example, which can be
+// neither learned nor split: it names the label and its line.
+func (s *Set) CheckClasses() error {
+	count := make([]int, len(s.Classes.Names))
+	for _, c := range s.Labels {
+		count[c]++
+	}
+	for c, n := range count {
+		if n == 1 {
+			return fmt.Errorf("%s:%d: label %q has one example, which is too few to learn from; add some, or remove it", s.Path, s.Classes.lines[c], s.Classes.Names[c])
+		}
+	}
+	return nil
+}
+
 // Split divides a labelled set into training and evaluation examples (their
 // numbers, ascending): the given share of each class, at least one example
 // and never all, goes to evaluation. The same seed gives the same split.
@@ -17,15 +32,15 @@ func (s *Set) Split(share float64, seed uint64) (train, eval []int32, err error)
 	if s.Labels == nil {
 		return nil, nil, fmt.Errorf("%s: a split by class needs labels", s.Path)
 	}
+	if err := s.CheckClasses(); err != nil {
+		return nil, nil, err
+	}
 	byClass := make([][]int32, len(s.Classes.Names))
 	for i, c := range s.Labels {
 		byClass[c] = append(byClass[c], int32(i))
 	}
 	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) // "split"
-	for c, examples := range byClass {
-		if len(examples) == 1 {
-			return nil, nil, fmt.Errorf("%s:%d: label %q has one example; a split needs two of each label; add some, or give evaluation data of its own with --eval", s.Path, s.Classes.lines[c], s.Classes.Names[c])
-		}
+	for _, examples := range byClass {
 		if len(examples) == 0 {
 			continue
 		}

@@ -144,6 +144,9 @@ func presentBLAS() string {
 	if !info.Native {
 		return ""
 	}
+	if info.Path == "" {
+		return info.Name + ", part of ftk"
+	}
 	return info.Name + " at " + info.Path
 }
 
