@@ -190,6 +190,28 @@ func TestDamagedFeatures(t *testing.T) {
 	}
 }
 
+// Wherever the model is cut, the passes know the shape of what crosses and fuse
+// the trainable layers.
+func TestAttentionIsFusedBehindTheBoundary(t *testing.T) {
+	for freeze, want := range map[string]int{"none": 2, "embeddings": 2, "1": 1} {
+		c := tinyConfig(t)
+		c.Freeze = freeze
+		n, err := newNetwork(c.Model, &c.Settings, []string{"a", "b"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, node := range n.suffix.Nodes {
+			if node.OpType == "Attention" {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("freeze %s: %d attention nodes, want %d", freeze, got, want)
+		}
+	}
+}
+
 // What the trained graph gives is what onnxruntime gives on the model.
 func TestSamplesMatchRuntime(t *testing.T) {
 	needsRuntime(t)

@@ -13,9 +13,9 @@ import (
 	"github.com/ftk-go/ftk/internal/vm"
 )
 
-// maxPlans bounds how many shapes are kept ready: with lengths in steps of 8,
-// every shape of a model of 512 positions fits.
-const maxPlans = 96
+// maxPlans bounds how many shapes are kept ready: for training and for
+// evaluation nearly every length of a model of 512 positions; see lengthStep.
+const maxPlans = 320
 
 // planKey is a shape: examples and padded tokens of a batch.
 type planKey struct {

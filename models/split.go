@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/passes"
 )
 
 // Parts are the two halves of a model that was split at the freeze boundary.
@@ -86,6 +87,13 @@ func Split(m *graph.Model, trainable, outputs []*graph.Value) (*Parts, error) {
 	}
 	if p.Suffix, err = part(m, crossing, outputs); err != nil {
 		return nil, err
+	}
+	// Passes on the suffix recognise attention by shapes, which the file seldom tells of inner values.
+	dims := passes.Dims(m.Graph, m.Opset(""))
+	for i, v := range p.Suffix.Graph.Inputs[:len(crossing)] {
+		if v.Type.Kind == graph.TensorType && v.Type.Shape == nil {
+			v.Type.Shape = dims(crossing[i])
+		}
 	}
 	for _, v := range trainable {
 		if w := p.Suffix.Graph.Value(v.Name); w != nil && w.Init != nil {

@@ -42,6 +42,26 @@ func (s *state) infer() *inference {
 	return s.dims
 }
 
+// Dims infers the shapes of a graph's values from those of its inputs; opset is the version of the standard operators.
+// The function it returns gives nil for a value of which not even the rank is known. Equal names of axes are equal sizes.
+func Dims(g *graph.Graph, opset int64) func(*graph.Value) []graph.Dim {
+	s := &state{g: g, opset: opset}
+	return func(v *graph.Value) []graph.Dim {
+		dims := s.shapeOf(v)
+		if dims == nil {
+			return nil
+		}
+		out := make([]graph.Dim, len(dims))
+		for i, d := range dims {
+			out[i] = graph.NamedDim(d.sym)
+			if d.known() {
+				out[i] = graph.FixedDims(d.n)[0]
+			}
+		}
+		return out
+	}
+}
+
 // shapeOf is a value's shape, nil if even the rank is not known.
 func (s *state) shapeOf(v *graph.Value) []dim { return s.infer().of(v) }
 
