@@ -35,7 +35,7 @@ type Config struct {
 
 	Workspace *workspace.Workspace `json:"-"` // nil: nothing is kept but the Result
 	Resume    *workspace.Run       `json:"-"` // continue this run's checkpoint; with no Train, all Settings are the run's
-	Progress  func(Event)          `json:"-"` // called from the training goroutine; may be nil
+	Progress  func(Event)          `json:"-"` // called by one goroutine at a time; may be nil
 }
 
 // Settings is the part of Config that decides the result. It stands in run.json.

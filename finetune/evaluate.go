@@ -20,11 +20,11 @@ func (f *feeder) forward(ctx context.Context, examples []int32, size, maxLength 
 		if err := p.run(b); err != nil {
 			return err
 		}
-		logits, err := p.logitValues()
+		logits, err := p.output(f.net.logits)
 		if err != nil {
 			return err
 		}
-		if err := each(b, logits); err != nil {
+		if err := each(b, logits.F32); err != nil {
 			return err
 		}
 	}

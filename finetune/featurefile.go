@@ -1,30 +1,30 @@
 package finetune
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/edsrzf/mmap-go"
+
+	"github.com/ftk-go/ftk/finetune/dataset"
 )
 
 // A feature file holds what the frozen part gives for each example of a data
 // set, without padding:
 //
-//	"ftkfeat1", length of the header (uint32), checksum of header and sums (uint32)
+//	"ftkfeat2", length of the header (uint32), checksum of header and sums (uint32)
 //	header: JSON, see featureHeader
 //	a CRC-32C for each example (uint32)
 //	data, from a multiple of 64: the examples in order, each with its values one after the other
 //
-// All numbers are little endian.
-const featureMagic = "ftkfeat1"
+// All numbers are little endian. While it is made it has another name, and
+// zeros for its first line.
+const featureMagic = "ftkfeat2"
 
 const featurePrologue = len(featureMagic) + 8
 
@@ -32,10 +32,25 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // featureHeader describes a feature file.
 type featureHeader struct {
-	Key      string         `json:"key"` // of model prefix, data and onnxruntime
+	Key      string         `json:"key"` // of model prefix, data and what computes them
 	Examples int            `json:"examples"`
 	Bytes    int64          `json:"bytes"` // of the data
 	Values   []featureValue `json:"values"`
+}
+
+// offset is where the data of an example starts: it follows from the number of
+// tokens before it, so no table is needed.
+func (h *featureHeader) offset(set *dataset.Set, example int) int64 {
+	var n int64
+	for i := range h.Values {
+		v := &h.Values[i]
+		if v.Seq {
+			n += v.bytes(1) * set.TokensBefore(example)
+		} else {
+			n += v.bytes(1) * int64(example)
+		}
+	}
+	return n
 }
 
 // featureValue is one value of the boundary as it is stored for an example:
@@ -59,34 +74,27 @@ func (v *featureValue) bytes(length int) int64 {
 	return n
 }
 
-// exampleBytes is what an example takes; examples start at multiples of 8.
-func exampleBytes(values []featureValue, length int) int64 {
-	var n int64
-	for i := range values {
-		n += values[i].bytes(length)
-	}
-	return (n + 7) / 8 * 8
-}
-
-// featureFile is an open feature file, mapped into memory.
+// featureFile is a feature file, mapped into memory for reading. One that is
+// being made is written to besides.
 type featureFile struct {
-	header  featureHeader
-	path    string
-	file    *os.File
-	mapped  mmap.MMap
-	sums    []byte
-	data    []byte
-	offsets []int64
+	header featureHeader
+	set    *dataset.Set
+	path   string // the name it has or will have
+	file   *os.File
+	mapped mmap.MMap
+	sumsAt int
+	dataAt int
+	read   int64 // bytes since pages were last let go of
 }
 
-// openFeatureFile opens and checks a file: an error (of whatever kind) means
-// that it must be made anew.
-func openFeatureFile(path, key string, examples int, length func(int) int) (_ *featureFile, err error) {
+// openFeatureFile opens and checks a complete file: an error (of whatever
+// kind) means that it must be made anew.
+func openFeatureFile(path, key string, set *dataset.Set) (_ *featureFile, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	f := &featureFile{path: path, file: file}
+	f := &featureFile{path: path, file: file, set: set}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -99,43 +107,115 @@ func openFeatureFile(path, key string, examples int, length func(int) int) (_ *f
 	if len(m) < featurePrologue || string(m[:len(featureMagic)]) != featureMagic {
 		return nil, errors.New("not a feature file")
 	}
-	n := int(binary.LittleEndian.Uint32(m[len(featureMagic):]))
+	f.lay(int(binary.LittleEndian.Uint32(m[len(featureMagic):])))
 	want := binary.LittleEndian.Uint32(m[len(featureMagic)+4:])
-	sumsAt := featurePrologue + n
-	dataAt := align64(sumsAt + 4*examples)
-	if dataAt > len(m) || crc32.Checksum(m[featurePrologue:sumsAt+4*examples], castagnoli) != want {
+	if f.dataAt > len(m) || f.checksum() != want {
 		return nil, errors.New("the header is damaged")
 	}
-	if err := json.Unmarshal(m[featurePrologue:sumsAt], &f.header); err != nil {
+	if err := json.Unmarshal(m[featurePrologue:f.sumsAt], &f.header); err != nil {
 		return nil, err
 	}
-	if f.header.Key != key || f.header.Examples != examples {
+	if f.header.Key != key || f.header.Examples != set.Len() {
 		return nil, errors.New("made for other data or another model")
 	}
-	f.sums, f.data = m[sumsAt:sumsAt+4*examples], m[dataAt:]
-	f.offsets = featureOffsets(f.header.Values, examples, length)
-	if f.offsets[examples] != f.header.Bytes || int64(len(f.data)) != f.header.Bytes {
+	if f.header.offset(set, set.Len()) != f.header.Bytes || int64(len(m)) != f.end() {
 		return nil, errors.New("the file is truncated")
 	}
 	return f, nil
 }
 
-func featureOffsets(values []featureValue, examples int, length func(int) int) []int64 {
-	offsets := make([]int64, examples+1)
-	for i := range examples {
-		offsets[i+1] = offsets[i] + exampleBytes(values, length(i))
+// lay computes where the parts are, from the length of the header.
+func (f *featureFile) lay(header int) {
+	f.sumsAt = featurePrologue + header
+	f.dataAt = (f.sumsAt + 4*f.set.Len() + 63) / 64 * 64
+}
+
+func (f *featureFile) end() int64 { return int64(f.dataAt) + f.header.Bytes }
+
+// checksum is that of header and sums.
+func (f *featureFile) checksum() uint32 {
+	return crc32.Checksum(f.mapped[featurePrologue:f.sumsAt+4*f.set.Len()], castagnoli)
+}
+
+// createFeatureFile starts a file under a temporary name.
+func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featureFile, err error) {
+	f := &featureFile{header: h, path: path, set: set}
+	head, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
 	}
-	return offsets
+	f.lay(len(head))
+	if f.file, err = os.CreateTemp(filepath.Dir(path), featureTemp); err != nil {
+		return nil, err
+	}
+	if err = f.file.Truncate(f.end()); err == nil {
+		if _, err = f.file.WriteAt(head, int64(featurePrologue)); err == nil {
+			f.mapped, err = mmap.Map(f.file, mmap.RDONLY, 0)
+		}
+	}
+	if err != nil {
+		f.remove()
+		return nil, err
+	}
+	return f, nil
+}
+
+// put writes an example: its values in order, unpadded.
+func (f *featureFile) put(i int, data []byte) error {
+	at := f.header.offset(f.set, i)
+	if want := f.header.offset(f.set, i+1) - at; int64(len(data)) != want {
+		return fmt.Errorf("example %d has %d bytes of features, not %d", i, len(data), want)
+	}
+	var sum [4]byte
+	binary.LittleEndian.PutUint32(sum[:], crc32.Checksum(data, castagnoli))
+	if _, err := f.file.WriteAt(sum[:], int64(f.sumsAt+4*i)); err != nil {
+		return err
+	}
+	_, err := f.file.WriteAt(data, int64(f.dataAt)+at)
+	return err
+}
+
+// finish completes the file and gives it its name.
+func (f *featureFile) finish() error {
+	var first [featurePrologue]byte
+	copy(first[:], featureMagic)
+	binary.LittleEndian.PutUint32(first[len(featureMagic):], uint32(f.sumsAt-featurePrologue))
+	binary.LittleEndian.PutUint32(first[len(featureMagic)+4:], f.checksum())
+	if _, err := f.file.WriteAt(first[:], 0); err != nil {
+		return err
+	}
+	if err := errors.Join(f.file.Chmod(0o644), f.file.Sync()); err != nil {
+		return err
+	}
+	f.close()
+	if err := os.Rename(f.file.Name(), f.path); err != nil {
+		return err
+	}
+	complete, err := openFeatureFile(f.path, f.header.Key, f.set)
+	if err != nil {
+		return err
+	}
+	*f = *complete
+	return nil
 }
 
 // example returns the data of an example after checking it.
 func (f *featureFile) example(i int) ([]byte, error) {
-	data := f.data[f.offsets[i]:f.offsets[i+1]]
-	if crc32.Checksum(data, castagnoli) != binary.LittleEndian.Uint32(f.sums[4*i:]) {
+	data := f.mapped[int64(f.dataAt)+f.header.offset(f.set, i) : int64(f.dataAt)+f.header.offset(f.set, i+1)]
+	if crc32.Checksum(data, castagnoli) != binary.LittleEndian.Uint32(f.mapped[f.sumsAt+4*i:]) {
 		return nil, fmt.Errorf("%s: the features of example %d are damaged", f.path, i)
+	}
+	if f.read += int64(len(data)); f.read > residentFeatures {
+		f.read = 0
+		letGo(f.mapped)
 	}
 	return data, nil
 }
+
+// residentFeatures is how many bytes are read before the pages they are on are
+// given back: the system keeps them as long as nothing else needs the memory,
+// but they do not count as the process's.
+const residentFeatures = 32 << 20
 
 func (f *featureFile) close() {
 	if f.mapped != nil {
@@ -145,85 +225,9 @@ func (f *featureFile) close() {
 	f.file.Close()
 }
 
-// featureWriter makes a feature file; examples may come in any order.
-type featureWriter struct {
-	header  featureHeader
-	path    string
-	file    *os.File
-	head    []byte // header as JSON
-	sums    []byte
-	dataAt  int64
-	offsets []int64
-	buf     []byte
+// remove closes the file and deletes it.
+func (f *featureFile) remove() {
+	f.close()
+	os.Remove(f.file.Name())
+	os.Remove(f.path)
 }
-
-// createFeatureFile starts a file under a temporary name.
-func createFeatureFile(path string, h featureHeader, length func(int) int) (*featureWriter, error) {
-	w := &featureWriter{header: h, path: path, sums: make([]byte, 4*h.Examples)}
-	w.offsets = featureOffsets(h.Values, h.Examples, length)
-	w.header.Bytes = w.offsets[h.Examples]
-	var err error
-	if w.head, err = json.Marshal(w.header); err != nil {
-		return nil, err
-	}
-	w.dataAt = int64(align64(featurePrologue + len(w.head) + len(w.sums)))
-	if w.file, err = os.CreateTemp(filepath.Dir(path), ".features.*"); err != nil {
-		return nil, err
-	}
-	if err := w.file.Truncate(w.dataAt + w.header.Bytes); err != nil {
-		w.abort()
-		return nil, err
-	}
-	return w, nil
-}
-
-// put writes an example: its values in order, unpadded.
-func (w *featureWriter) put(i int, data []byte) error {
-	want := w.offsets[i+1] - w.offsets[i]
-	w.buf = append(w.buf[:0], data...)
-	for int64(len(w.buf)) < want && int64(len(w.buf)) >= want-7 {
-		w.buf = append(w.buf, 0)
-	}
-	if int64(len(w.buf)) != want {
-		return fmt.Errorf("example %d has %d bytes of features, not %d", i, len(data), want)
-	}
-	binary.LittleEndian.PutUint32(w.sums[4*i:], crc32.Checksum(w.buf, castagnoli))
-	_, err := w.file.WriteAt(w.buf, w.dataAt+w.offsets[i])
-	return err
-}
-
-// finish completes the file and gives it its name.
-func (w *featureWriter) finish() error {
-	checked := append(bytes.Clone(w.head), w.sums...)
-	out := bufio.NewWriter(io.NewOffsetWriter(w.file, 0))
-	out.WriteString(featureMagic)
-	var numbers [8]byte
-	binary.LittleEndian.PutUint32(numbers[:], uint32(len(w.head)))
-	binary.LittleEndian.PutUint32(numbers[4:], crc32.Checksum(checked, castagnoli))
-	out.Write(numbers[:])
-	out.Write(checked)
-	err := out.Flush()
-	if err == nil {
-		err = w.file.Chmod(0o644)
-	}
-	if err == nil {
-		err = w.file.Sync()
-	}
-	if err == nil {
-		err = w.file.Close()
-	}
-	if err == nil {
-		err = os.Rename(w.file.Name(), w.path)
-	}
-	if err != nil {
-		w.abort()
-	}
-	return err
-}
-
-func (w *featureWriter) abort() {
-	w.file.Close()
-	os.Remove(w.file.Name())
-}
-
-func align64(n int) int { return (n + 63) / 64 * 64 }

@@ -7,115 +7,46 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strconv"
 	"unsafe"
 
-	"github.com/ftk-go/ftk/exporter"
 	"github.com/ftk-go/ftk/finetune/dataset"
-	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/parallel"
 	"github.com/ftk-go/ftk/models"
 )
 
-// featureTokens is how many tokens, padding included, onnxruntime is given at
-// once when features are computed ahead.
-const featureTokens = 4096
-
-// frozen is the part of the network that nothing trainable feeds: an ONNX
-// model that onnxruntime runs, opened when it is first needed.
-type frozen struct {
-	net     *network
-	hash    string // of what it computes
-	inputs  []*graph.Value
-	threads int
-	session *ort.Session
-}
-
-// newFrozen returns nil where nothing is frozen.
-func newFrozen(n *network, threads int, modelHash string) (*frozen, error) {
-	prefix := n.parts.Prefix
-	if prefix == nil {
-		return nil, nil
-	}
-	f := &frozen{net: n, threads: threads, hash: modelHash}
-	for _, v := range prefix.Graph.Inputs {
-		if v.Init != nil {
-			continue
-		}
-		if err := n.canFeed(v); err != nil {
-			return nil, err
-		}
-		f.inputs = append(f.inputs, v)
-	}
-	for _, c := range n.parts.Boundary {
-		f.hash += " " + strconv.Quote(c.Value.Name)
-	}
-	return f, nil
-}
-
-func (f *frozen) open() error {
-	if f.session != nil {
-		return nil
-	}
-	model, err := exporter.Marshal(f.net.parts.Prefix)
-	if err == nil {
-		f.session, err = ort.NewSession(model, ort.Options{Threads: f.threads})
-	}
-	if err != nil {
-		return fmt.Errorf("frozen part: %w", err)
-	}
-	return nil
-}
-
-func (f *frozen) close() {
-	if f != nil && f.session != nil {
-		f.session.Close()
-		f.session = nil
-	}
-}
-
-// run computes the boundary values of a batch, whose token inputs it fills.
-func (f *frozen) run(ctx context.Context, fd *feeder, b *batch) (map[string]ort.Array, error) {
-	if err := f.open(); err != nil {
-		return nil, err
-	}
-	inputs := map[string]ort.Array{}
-	for _, v := range f.inputs {
-		fd.tokens(b, v)
-		inputs[v.Name] = b.inputs[v.Name]
-	}
-	out, err := f.session.Run(ctx, inputs)
-	if err != nil {
-		return nil, fmt.Errorf("frozen part, %d × %d tokens: %w", len(b.examples), b.seq, err)
-	}
-	return out, nil
-}
-
-// features gives the boundary values of a data set's examples: from a file
-// where they fit, else computed for each batch.
+// features gives the boundary values of a data set's examples. They are kept
+// in a file: found there from an earlier run, or computed when they are first
+// asked for, with other examples of like length. Where they would take more
+// than the cache may hold they are computed for each batch.
 type features struct {
 	*frozen
+	config *Config
 	file   *featureFile // nil: computed for each batch
-	damage func(error)  // told when the file turns out damaged
+	chunks *chunks      // of a file that is being made
+	scratch
 }
 
-// newFeatures finds the features of a set in the cache directory or computes
-// them.
+// scratch is memory used again.
+type scratch struct {
+	batch batch
+	buf   []byte
+}
+
+// newFeatures finds the features of a set in the cache directory or prepares
+// to compute them.
 func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*features, error) {
-	out := &features{frozen: f, damage: func(err error) {
-		c.emit(Warning{fmt.Sprintf("%v; they are computed again", err)})
-	}}
+	out := &features{frozen: f, config: c, scratch: scratch{batch: batch{inputs: map[string]ort.Array{}}}}
 	set := fd.set
 	key := f.key(set)
 	var path string
 	if c.Workspace != nil {
-		path = filepath.Join(c.Workspace.CacheDir(), key[:32]+".features")
+		path = filepath.Join(c.Workspace.CacheDir(), key[:32]+featureSuffix)
 		var err error
-		out.file, err = openFeatureFile(path, key, set.Len(), set.Length)
+		out.file, err = openFeatureFile(path, key, set)
 		if err == nil {
+			f.cache.uses(path)
 			c.emit(Features{Bytes: out.file.header.Bytes, Examples: set.Len(), Path: path, Cached: true, Reused: true})
 			return out, nil
 		}
@@ -123,7 +54,7 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 			c.emit(Warning{fmt.Sprintf("cached features %s: %v; they are computed again", path, err)})
 		}
 	}
-	values, err := f.layout(ctx, fd)
+	values, err := out.layout(ctx, fd)
 	if errors.Is(err, errNotStorable) {
 		c.emit(Features{Examples: set.Len()})
 		return out, nil
@@ -131,29 +62,31 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 	if err != nil {
 		return nil, err
 	}
-	var total int64
-	for i := range set.Len() {
-		total += exampleBytes(values, set.Length(i))
+	h := featureHeader{Key: key, Examples: set.Len(), Values: values}
+	h.Bytes = h.offset(set, set.Len())
+	fits := path != ""
+	if fits {
+		if fits, err = f.cache.makeRoom(filepath.Dir(path), h.Bytes, c.CacheLimit); err != nil {
+			return nil, err
+		}
 	}
-	if path == "" || total > c.CacheLimit {
-		c.emit(Features{Bytes: total, Examples: set.Len()})
+	if !fits {
+		c.emit(Features{Bytes: h.Bytes, Examples: set.Len()})
 		return out, nil
 	}
-	c.emit(Features{Bytes: total, Examples: set.Len(), Path: path, Cached: true})
-	if err := f.compute(ctx, fd, featureHeader{Key: key, Examples: set.Len(), Values: values}, path, c); err != nil {
-		return nil, err
+	c.emit(Features{Bytes: h.Bytes, Examples: set.Len(), Path: path, Cached: true})
+	out.file, err = createFeatureFile(path, h, set)
+	if err == nil {
+		f.cache.uses(out.file.file.Name())
 	}
-	out.file, err = openFeatureFile(path, key, set.Len(), set.Length)
+	out.chunks = newChunks(set.Len(), set.Length)
 	return out, err
 }
 
 // key names the features of a set: what computes them, and of what.
 func (f *frozen) key(set *dataset.Set) string {
 	h := sha256.New()
-	fmt.Fprintln(h, featureMagic, f.hash, parallel.Threads())
-	if lib, err := ort.Find(); err == nil {
-		fmt.Fprintln(h, lib.Version)
-	}
+	fmt.Fprintln(h, featureMagic, f.hash, f.engine.name(), parallel.Threads())
 	set.Hash(h)
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -162,14 +95,15 @@ var errNotStorable = errors.New("the boundary cannot be stored by example")
 
 // layout finds how the boundary values of an example are stored, by running
 // the shortest one.
-func (f *frozen) layout(ctx context.Context, fd *feeder) ([]featureValue, error) {
+func (f *features) layout(ctx context.Context, fd *feeder) ([]featureValue, error) {
 	shortest := 0
 	for i := range fd.set.Len() {
 		if fd.set.Length(i) < fd.set.Length(shortest) {
 			shortest = i
 		}
 	}
-	b := &batch{batchPlan: batchPlan{[]int32{int32(shortest)}, fd.set.Length(shortest)}, inputs: map[string]ort.Array{}}
+	b := &f.batch
+	b.batchPlan = batchPlan{[]int32{int32(shortest)}, fd.set.Length(shortest)}
 	out, err := f.run(ctx, fd, b)
 	if err != nil {
 		return nil, err
@@ -204,47 +138,88 @@ func (f *frozen) layout(ctx context.Context, fd *feeder) ([]featureValue, error)
 	return values, nil
 }
 
-// compute writes the features of all examples, longest first.
-func (f *frozen) compute(ctx context.Context, fd *feeder, h featureHeader, path string, c *Config) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+// fill gives a batch its boundary values.
+func (f *features) fill(ctx context.Context, fd *feeder, b *batch) error {
+	if f.file != nil {
+		if err := f.complete(ctx, fd, b); err != nil {
+			return err
+		}
 	}
-	w, err := createFeatureFile(path, h, fd.set.Length)
+	if f.file != nil {
+		err := f.read(fd, b)
+		if err == nil {
+			return nil
+		}
+		f.giveUp(fmt.Sprintf("%v; they are computed again", err))
+	}
+	out, err := f.run(ctx, fd, b)
 	if err != nil {
 		return err
 	}
-	length := func(e int32) int { return fd.set.Length(int(e)) }
-	order := evaluationBatches(fd.set.All(), length, 1, 0) // one by one, sorted
-	b := &batch{inputs: map[string]ort.Array{}}
-	var buf []byte
-	for done := 0; done < len(order); {
-		b.seq = order[done].seq
-		b.examples = b.examples[:0]
-		for len(b.examples) < max(1, featureTokens/b.seq) && done < len(order) {
-			b.examples = append(b.examples, order[done].examples[0])
-			done++
+	for name, a := range out { // the next run overwrites them
+		b.inputs[name] = copyArray(b.inputs[name], a)
+	}
+	return nil
+}
+
+// giveUp does without the file.
+func (f *features) giveUp(why string) {
+	f.config.emit(Warning{why})
+	f.file.remove()
+	f.file, f.chunks = nil, nil
+}
+
+// complete computes what the file lacks of a batch. A file that cannot be
+// written to is done without.
+func (f *features) complete(ctx context.Context, fd *feeder, b *batch) error {
+	if f.chunks == nil {
+		return nil
+	}
+	for _, e := range b.examples {
+		examples := f.chunks.of(int(e))
+		if examples == nil {
+			continue
 		}
-		out, err := f.run(ctx, fd, b)
+		f.batch.batchPlan = batchPlan{examples, fd.length(examples[0])}
+		out, err := f.run(ctx, fd, &f.batch)
 		if err != nil {
-			w.abort()
 			return err
 		}
-		for r, e := range b.examples {
-			buf = buf[:0]
-			for i := range h.Values {
-				if buf, err = h.Values[i].take(buf, out[h.Values[i].Name], r, b, length(e)); err != nil {
-					w.abort()
-					return err
-				}
-			}
-			if err := w.put(int(e), buf); err != nil {
-				w.abort()
+		if err := f.store(fd, out); err != nil {
+			f.giveUp(fmt.Sprintf("features cannot be kept: %v; they are computed for each batch", err))
+			return nil
+		}
+		f.chunks.finish(int(e))
+		f.config.emit(FeaturesDone{fd.set.Len() - f.chunks.left, fd.set.Len()})
+	}
+	if f.chunks.left > 0 {
+		return nil
+	}
+	f.chunks = nil
+	if err := f.file.finish(); err != nil {
+		f.giveUp(fmt.Sprintf("features cannot be kept: %v; they are computed for each batch", err))
+		return nil
+	}
+	f.cache.uses(f.file.path)
+	return nil
+}
+
+// store writes the features of f.batch, without padding.
+func (f *features) store(fd *feeder, out map[string]ort.Array) error {
+	values := f.file.header.Values
+	for r, e := range f.batch.examples {
+		f.buf = f.buf[:0]
+		for i := range values {
+			var err error
+			if f.buf, err = values[i].take(f.buf, out[values[i].Name], r, &f.batch, fd.length(e)); err != nil {
 				return err
 			}
 		}
-		c.emit(FeaturesDone{done, len(order)})
+		if err := f.file.put(int(e), f.buf); err != nil {
+			return err
+		}
 	}
-	return w.finish()
+	return nil
 }
 
 // take appends the value of row r of a batch, without padding.
@@ -264,28 +239,6 @@ func (v *featureValue) take(buf []byte, a ort.Array, r int, b *batch, length int
 		buf = append(buf, raw[from:from+keep*v.Inner*v.Size]...)
 	}
 	return buf, nil
-}
-
-// fill gives a batch its boundary values.
-func (f *features) fill(ctx context.Context, fd *feeder, b *batch) error {
-	if f.file != nil {
-		err := f.read(fd, b)
-		if err == nil {
-			return nil
-		}
-		f.damage(err)
-		os.Remove(f.file.path)
-		f.file.close()
-		f.file = nil
-	}
-	out, err := f.run(ctx, fd, b)
-	if err != nil {
-		return err
-	}
-	for name, a := range out {
-		b.inputs[name] = a
-	}
-	return nil
 }
 
 // read fills the boundary values of a batch from the file; padding is zero.
@@ -344,11 +297,27 @@ func (f *features) read(fd *feeder, b *batch) error {
 	return nil
 }
 
+// close lets go of the file; one that is not complete is removed.
 func (f *features) close() {
-	if f != nil && f.file != nil {
+	switch {
+	case f == nil || f.file == nil:
+		return
+	case f.chunks != nil:
+		f.file.remove()
+	default:
 		f.file.close()
-		f.file = nil
 	}
+	f.file = nil
+}
+
+// copyArray copies an array into the memory of another.
+func copyArray(to, from ort.Array) ort.Array {
+	to.Shape = append(to.Shape[:0], from.Shape...)
+	to.F32 = append(to.F32[:0], from.F32...)
+	to.I64 = append(to.I64[:0], from.I64...)
+	to.I32 = append(to.I32[:0], from.I32...)
+	to.Bool = append(to.Bool[:0], from.Bool...)
+	return to
 }
 
 // arrayBytes views an array's memory, of the types that can be stored.

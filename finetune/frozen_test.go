@@ -2,11 +2,14 @@ package finetune
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ftk-go/ftk/exporter"
 	"github.com/ftk-go/ftk/finetune/dataset"
@@ -82,6 +85,55 @@ func TestFreezeModesGiveTheSameLogits(t *testing.T) {
 						t.Fatalf("%s, freeze %s, cache %d, example %d: %v", pooling, freeze, limit, i, err)
 					}
 				}
+			}
+		}
+	}
+}
+
+// A frozen part of native operators runs natively, and gives what onnxruntime
+// gives.
+func TestEnginesAgree(t *testing.T) {
+	needsRuntime(t)
+	for _, freeze := range []string{"embeddings", "1", "backbone"} {
+		c := tinyConfig(t)
+		c.Freeze = freeze
+		set, err := dataset.Load(c.Eval, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := newNetwork(c.Model, &c.Settings, set.Classes.Names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.close()
+		f, err := newFrozen(n, 2, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.close()
+		if _, native := f.engine.(*nativeEngine); !native {
+			t.Fatalf("freeze %s: the engine is %s", freeze, f.engine.name())
+		}
+		fd, err := newFeeder(context.Background(), n, set, nil, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &batch{batchPlan: batchPlan{[]int32{3, 0, 7, 11}, 24}, inputs: map[string]ort.Array{}}
+		native, err := f.run(context.Background(), fd, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.engine = &runtimeEngine{model: n.parts.Prefix, threads: 2}
+		want, err := f.run(context.Background(), fd, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(want) == 0 || len(native) != len(want) {
+			t.Fatalf("freeze %s: %d values, %d of onnxruntime", freeze, len(native), len(want))
+		}
+		for name, w := range want {
+			if err := closeTo(native[name].F32, w.F32, 1e-5); err != nil || !slices.Equal(native[name].Shape, w.Shape) {
+				t.Errorf("freeze %s, %s %v, %v: %v", freeze, name, native[name].Shape, w.Shape, err)
 			}
 		}
 	}
@@ -187,6 +239,134 @@ func TestDamagedFeatures(t *testing.T) {
 			t.Errorf("%s: loss %v, want %v", name, got.Eval.Loss, want.Eval.Loss)
 		}
 		run(t, c) // makes what is missing
+	}
+}
+
+// Features are computed when they are first wanted: the file is made by the
+// first epoch, and the first step does not wait for all of them.
+func TestFeaturesAreComputedOnDemand(t *testing.T) {
+	c := tinyConfig(t)
+	c.Freeze, c.Workspace = "backbone", tinyWorkspace(t)
+	var order []string
+	c.Progress = func(e Event) {
+		switch e := e.(type) {
+		case FeaturesDone:
+			if e.Done == e.Total {
+				order = append(order, fmt.Sprintf("all %d", e.Total))
+			}
+		case Step:
+			if e.Step == 1 {
+				order = append(order, "step 1")
+			}
+		case Evaluated:
+			order = append(order, fmt.Sprintf("epoch %d", e.Epoch))
+		}
+	}
+	run(t, c)
+	if got := strings.Join(order, ", "); got != "all 300, step 1, all 90, epoch 1, epoch 2" && got != "step 1, all 300, all 90, epoch 1, epoch 2" {
+		t.Error(got)
+	}
+	files, _ := filepath.Glob(filepath.Join(c.Workspace.CacheDir(), "*"))
+	if len(files) != 2 {
+		t.Errorf("the cache has %v", files)
+	}
+}
+
+func TestChunks(t *testing.T) {
+	length := func(i int) int { return 3 + i*i%61 }
+	const n = blockExamples + 1000
+	a, b := newChunks(n, length), newChunks(n, length)
+	seen := make([]bool, n)
+	slots, tokens := 0, 0
+	for i := range n {
+		e := (i * 7919) % n // in any order
+		got := slices.Clone(a.of(e))
+		if again := b.of(n - 1 - i); len(again) > 0 {
+			b.finish(n - 1 - i)
+		}
+		if got == nil {
+			if !seen[e] {
+				t.Fatalf("example %d is left out", e)
+			}
+			continue
+		}
+		if size := len(got) * length(int(got[0])); size > chunkTokens {
+			t.Errorf("a chunk of %d tokens", size)
+		}
+		for _, x := range got {
+			if seen[x] {
+				t.Fatalf("example %d twice", x)
+			}
+			seen[x] = true
+			slots, tokens = slots+length(int(got[0])), tokens+length(int(x))
+		}
+		a.finish(e)
+	}
+	if a.left != 0 || b.left != 0 || slices.Contains(seen, false) {
+		t.Errorf("%d and %d examples are left", a.left, b.left)
+	}
+	if float64(slots) > 1.05*float64(tokens) {
+		t.Errorf("%d tokens are padded to %d", tokens, slots)
+	}
+	for i := range n {
+		for _, c := range []*chunks{a, b} {
+			clear(c.blocks[i/blockExamples].done)
+		}
+		if !slices.Equal(a.of(i), b.of(i)) {
+			t.Fatalf("the chunk of example %d depends on the order", i)
+		}
+	}
+}
+
+// The cache keeps within its limit: the files that were not used for longest
+// go, those of the run under way stay, and what a killed process left goes.
+func TestFeatureCacheMakesRoom(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, age int) {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, make([]byte, 100), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-time.Duration(age) * time.Hour)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func() string {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, e := range entries {
+			all = append(all, e.Name())
+		}
+		return strings.Join(all, " ")
+	}
+	write("a.features", 3)
+	write("b.features", 1)
+	write("c.features", 2)
+	write(".features.123", 0)
+	write(".features.456", 9)
+	write("other", 9)
+	c := &featureCache{}
+	c.uses(filepath.Join(dir, "a.features"))
+	c.uses(filepath.Join(dir, ".features.456"))
+	for _, step := range []struct {
+		size, limit int64
+		fits        bool
+		left        string
+	}{
+		{100, 500, true, ".features.456 a.features b.features c.features other"},
+		{150, 300, false, ".features.456 a.features b.features c.features other"}, // nothing goes for nothing
+		{100, 450, true, ".features.456 a.features b.features other"},
+		{100, 300, true, ".features.456 a.features other"},
+		{100, 299, false, ".features.456 a.features other"},
+	} {
+		fits, err := c.makeRoom(dir, step.size, step.limit)
+		if err != nil || fits != step.fits || names() != step.left {
+			t.Errorf("%+v: %v, %v; left: %s", step, fits, err, names())
+		}
 	}
 }
 

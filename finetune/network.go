@@ -9,6 +9,7 @@ import (
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/lower"
 	"github.com/ftk-go/ftk/internal/passes"
+	"github.com/ftk-go/ftk/internal/vm"
 	"github.com/ftk-go/ftk/models"
 )
 
@@ -23,20 +24,16 @@ type network struct {
 	suffix *graph.Graph           // the trainable part in canonical form
 	opset  int64                  // of suffix
 
-	logits    string
-	dropoutAt string
-	dropout   float64
-	loss      string
-	smoothing float64
-
-	weights *weights
-	plans   *plans
+	objective
+	plans *plans
+	arena vm.Arena // of all plans, those of a frozen part included
 }
 
 // newNetwork attaches a head for these labels to a copy of the backbone and
 // cuts the result.
 func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, error) {
-	n := &network{model: backbone.Clone(), roles: map[string]models.Role{}, dropout: s.Dropout, loss: s.Loss, smoothing: s.LabelSmoothing}
+	n := &network{model: backbone.Clone(), roles: map[string]models.Role{}}
+	n.dropout, n.loss, n.smoothing = s.Dropout, s.Loss, s.LabelSmoothing
 	var err error
 	if n.info, err = models.Describe(n.model); err != nil {
 		return nil, err
@@ -75,7 +72,7 @@ func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, 
 		return nil, err
 	}
 	n.share()
-	n.plans = newPlans(n)
+	n.plans = newPlans(n.suffix, n.opset, &n.objective, &n.arena)
 	return n, nil
 }
 

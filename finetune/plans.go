@@ -23,26 +23,28 @@ type planKey struct {
 	train     bool // with loss, gradient and dropout
 }
 
-// plan is the trainable part lowered for one shape: forward, and for training
-// loss and backward. Weights, gradients and arena are those of all plans.
+// plan is a graph lowered for one shape: forward, and for training loss and
+// backward. Weights, gradients and arena are those of all plans.
 type plan struct {
 	machine *vm.Machine
 	inputs  map[string]planInput
+	outputs map[string]*G.Node
 	labels  []int64   // nil in an evaluation plan
 	dropout []float32 // mask; nil where there is none
 	loss    *G.Node
-	logits  *G.Node
 	copies  [][2][]float32 // gradients that are also those of another initializer: to, from
 	used    int            // for the choice of what to drop
 }
 
-// plans makes plans when a shape first occurs and keeps them.
+// plans makes plans of a graph when a shape first occurs and keeps them.
 type plans struct {
-	net   *network
-	made  map[planKey]*plan
-	arena vm.Arena
+	graph     *graph.Graph // in canonical form
+	opset     int64
+	objective *objective // nil: the graph is never trained
+	made      map[planKey]*plan
+	arena     *vm.Arena
 	// consts are the frozen initializers, and params the trainable ones, as
-	// tensors that all graphs share.
+	// tensors that all plans share.
 	consts, params map[string]*tensor.Dense
 	rows           map[string]*op.Rows // of tables, by name
 	inputs         map[string][]float32
@@ -50,10 +52,25 @@ type plans struct {
 	profile        bool // measure operators; see vm.Options.Profile
 }
 
-func newPlans(n *network) *plans {
-	p := &plans{net: n, made: map[planKey]*plan{}, consts: map[string]*tensor.Dense{}, params: map[string]*tensor.Dense{}, rows: map[string]*op.Rows{}, inputs: map[string][]float32{}}
-	for _, w := range n.weights.params {
-		p.params[w.name] = dense(w.shape, w.value)
+// objective is what a graph is trained for.
+type objective struct {
+	weights   *weights
+	logits    string // the output that the loss is of
+	dropoutAt string // the value before which there is dropout; "": none
+	dropout   float64
+	loss      string
+	smoothing float64
+}
+
+// newPlans prepares plans of a graph in canonical form, which compute in the
+// given arena.
+func newPlans(g *graph.Graph, opset int64, o *objective, arena *vm.Arena) *plans {
+	p := &plans{graph: g, opset: opset, objective: o, arena: arena, made: map[planKey]*plan{},
+		consts: map[string]*tensor.Dense{}, params: map[string]*tensor.Dense{}, rows: map[string]*op.Rows{}, inputs: map[string][]float32{}}
+	if o != nil {
+		for _, w := range o.weights.params {
+			p.params[w.name] = dense(w.shape, w.value)
+		}
 	}
 	return p
 }
@@ -116,10 +133,9 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 			pl, err = nil, fmt.Errorf("%v", r)
 		}
 	}()
-	n := p.net
-	o := lower.Options{Opset: n.opset, Inputs: map[string]lower.Shape{}, Params: p.params, Consts: p.consts}
+	o := lower.Options{Opset: p.opset, Inputs: map[string]lower.Shape{}, Params: p.params, Consts: p.consts}
 	pl = &plan{inputs: map[string]planInput{}}
-	for _, in := range n.suffix.Inputs {
+	for _, in := range p.graph.Inputs {
 		a, ok := b.inputs[in.Name]
 		if !ok {
 			return nil, fmt.Errorf("nothing feeds input %q", in.Name)
@@ -130,10 +146,12 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 		}
 		o.Inputs[in.Name] = s
 	}
-	if key.train && n.dropout > 0 && n.dropoutAt != "" {
-		o.Dropout = map[string]bool{n.dropoutAt: true}
+	dropoutInput := ""
+	if key.train && p.objective.dropout > 0 && p.objective.dropoutAt != "" {
+		o.Dropout = map[string]bool{p.objective.dropoutAt: true}
+		dropoutInput = lower.DropoutInput(p.objective.dropoutAt)
 	}
-	low, err := lower.Lower(n.suffix, o)
+	low, err := lower.Lower(p.graph, o)
 	if err != nil {
 		return nil, err
 	}
@@ -145,17 +163,17 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 		if err := G.Let(node, d); err != nil {
 			return nil, fmt.Errorf("input %q: %w", name, err)
 		}
-		if name == lower.DropoutInput(n.dropoutAt) {
+		if name == dropoutInput {
 			pl.dropout = d.Float32s()
 		} else {
 			pl.inputs[name] = planInputOf(d)
 		}
 	}
-	pl.logits = low.Outputs[n.logits]
-	if pl.logits == nil {
-		return nil, fmt.Errorf("the trainable part has no output %q", n.logits)
+	pl.outputs = low.Outputs
+	vo := vm.Options{Arena: p.arena, Profile: p.profile}
+	for _, v := range p.graph.Outputs {
+		vo.Keep = append(vo.Keep, low.Outputs[v.Name])
 	}
-	vo := vm.Options{Arena: &p.arena, Keep: G.Nodes{pl.logits}, Profile: p.profile}
 	if key.train {
 		if err := p.differentiate(pl, low, key, &vo); err != nil {
 			return nil, err
@@ -168,25 +186,29 @@ func (p *plans) make(b *batch, key planKey) (pl *plan, err error) {
 // differentiate adds loss and gradients to the graph; gradients are written to
 // the buffers of the weights.
 func (p *plans) differentiate(pl *plan, low *lower.Lowered, key planKey, vo *vm.Options) error {
-	n := p.net
+	o := p.objective
+	logits := low.Outputs[o.logits]
+	if logits == nil {
+		return fmt.Errorf("the trainable part has no output %q", o.logits)
+	}
 	labels := G.NewTensor(low.Graph, tensor.Int64, 1, G.WithShape(key.rows), G.WithName("labels"))
 	pl.labels = make([]int64, key.rows)
 	if err := G.Let(labels, dense([]int64{int64(key.rows)}, pl.labels)); err != nil {
 		return err
 	}
 	var err error
-	switch n.loss {
+	switch o.loss {
 	case LossHinge:
-		pl.loss, err = op.Hinge(pl.logits, labels)
+		pl.loss, err = op.Hinge(logits, labels)
 	default:
-		pl.loss, err = op.CrossEntropy(pl.logits, labels, float32(n.smoothing))
+		pl.loss, err = op.CrossEntropy(logits, labels, float32(o.smoothing))
 	}
 	if err != nil {
 		return err
 	}
 	var wrt G.Nodes
 	var of []*parameter
-	for _, w := range n.weights.params {
+	for _, w := range o.weights.params {
 		node, ok := low.Params[w.name]
 		if !ok {
 			return fmt.Errorf("initializer %q does not lead to the output", w.name)
@@ -313,12 +335,21 @@ func (pl *plan) lossValue() (float32, error) {
 	return 0, fmt.Errorf("loss is %T", pl.loss.Value())
 }
 
-// logitValues returns the logits of the last run, [rows classes]; they are
-// overwritten by the next.
-func (pl *plan) logitValues() ([]float32, error) {
-	d, ok := pl.logits.Value().(*tensor.Dense)
-	if !ok || d.Dtype() != tensor.Float32 {
-		return nil, fmt.Errorf("logits are %T", pl.logits.Value())
+// output returns an output of the last run; it is overwritten by the next.
+func (pl *plan) output(name string) (ort.Array, error) {
+	node := pl.outputs[name]
+	if node == nil {
+		return ort.Array{}, fmt.Errorf("there is no output %q", name)
 	}
-	return d.Float32s(), nil
+	d, ok := node.Value().(*tensor.Dense)
+	if !ok {
+		return ort.Array{}, fmt.Errorf("output %q is %T", name, node.Value())
+	}
+	a := ort.Array{Shape: make([]int64, d.Dims())}
+	for i, n := range d.Shape() {
+		a.Shape[i] = int64(n)
+	}
+	in := planInputOf(d)
+	a.F32, a.I64, a.I32, a.Bool = in.f32, in.i64, in.i32, in.bool
+	return a, nil
 }

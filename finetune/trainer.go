@@ -3,6 +3,7 @@ package finetune
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
@@ -60,6 +61,14 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	}
 	parallel.SetThreads(c.Threads)
 	blas.Init()
+	if report := c.Progress; report != nil {
+		var one sync.Mutex // features are computed by the goroutine that makes batches
+		c.Progress = func(e Event) {
+			one.Lock()
+			defer one.Unlock()
+			report(e)
+		}
+	}
 	t := &trainer{Config: c, began: time.Now(), run: c.Resume}
 	defer func() {
 		if err != nil {

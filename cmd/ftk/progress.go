@@ -18,8 +18,9 @@ import (
 type trainingProgress struct {
 	terminal bool
 	bar      *progressbar.ProgressBar
-	loss     float64   // running mean over about 50 steps
-	began    time.Time // when features began to be computed
+	loss     float64 // running mean over about 50 steps
+	features string  // how far features are computed, while they are
+	filling  bool    // the bar is that of features
 }
 
 func newTrainingProgress() *trainingProgress {
@@ -29,6 +30,7 @@ func newTrainingProgress() *trainingProgress {
 // start shows a new bar of total units, in place of the one before.
 func (p *trainingProgress) start(total int, what string) {
 	p.end()
+	p.filling = false
 	if !p.terminal {
 		return
 	}
@@ -65,25 +67,27 @@ func (p *trainingProgress) event(e finetune.Event) {
 			say("features of the frozen part would take %s, more than --cache-limit: computed again for each batch", megabytes(e.Bytes))
 		}
 	case finetune.FeaturesDone:
-		if p.bar == nil || p.bar.GetMax() != e.Total {
+		p.features = ""
+		if e.Done < e.Total {
+			p.features = fmt.Sprintf("  features %.0f %%", 100*float64(e.Done)/float64(e.Total))
+		}
+		if p.bar == nil { // before the first step, or in an evaluation
 			p.start(e.Total, "features of the frozen part")
-			p.began = time.Now()
+			p.filling = true
 		}
-		if p.bar != nil && e.Done > 0 {
-			left := time.Duration(float64(time.Since(p.began)) * float64(e.Total-e.Done) / float64(e.Done))
-			p.bar.Describe(fmt.Sprintf("features of the frozen part  ETA %s", left.Round(time.Second)))
+		if p.filling {
+			p.set(e.Done)
 		}
-		p.set(e.Done)
 	case finetune.Resumed:
 		say("going on with run %s in epoch %d, after step %d", e.Run, e.Epoch, e.Step)
 	case finetune.Step:
-		if p.bar == nil {
+		if p.bar == nil || p.filling {
 			p.loss = e.Loss
 			p.start(e.Steps, "")
 		}
 		p.loss += (e.Loss - p.loss) / 50
 		if p.bar != nil {
-			p.bar.Describe(fmt.Sprintf("epoch %d  loss %.4f  %.1f examples/s  ETA %s", e.Epoch, p.loss, e.SamplesPerSecond, e.ETA.Round(time.Second)))
+			p.bar.Describe(fmt.Sprintf("epoch %d  loss %.4f  %.1f examples/s  ETA %s%s", e.Epoch, p.loss, e.SamplesPerSecond, e.ETA.Round(time.Second), p.features))
 			p.set(e.Step)
 		}
 	case finetune.Evaluated:

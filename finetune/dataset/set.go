@@ -319,7 +319,10 @@ func (s *Set) Len() int { return len(s.offsets) - 1 }
 func (s *Set) Length(i int) int { return int(s.offsets[i+1] - s.offsets[i]) }
 
 // Tokens returns the number of tokens of all examples.
-func (s *Set) Tokens() int64 { return s.offsets[len(s.offsets)-1] }
+func (s *Set) Tokens() int64 { return s.TokensBefore(s.Len()) }
+
+// TokensBefore returns the number of tokens of the examples before i.
+func (s *Set) TokensBefore(i int) int64 { return s.offsets[i] }
 
 // MaxID returns the largest token id.
 func (s *Set) MaxID() int64 {

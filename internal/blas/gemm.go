@@ -134,7 +134,11 @@ const (
 func (g *product) run() {
 	parts := min(parallel.Threads(), max(1, g.m*g.n*max(g.k, 1)/minWork))
 	g.gridRows, g.gridCols = parts, 1
-	cost := func(rows, cols int) int { return rows*g.n + cols*g.m }
+	a, b := 1, 3 // B is laid out anew, and so is A if it is transposed
+	if g.transA {
+		a = 2
+	}
+	cost := func(rows, cols int) int { return b*rows*g.n + a*cols*g.m }
 	for cols := 2; cols <= parts; cols++ {
 		if rows := parts / cols; rows*cols == parts && cost(rows, cols) < cost(g.gridRows, g.gridCols) {
 			g.gridRows, g.gridCols = rows, cols

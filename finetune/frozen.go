@@ -1,0 +1,161 @@
+package finetune
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/lower"
+	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/passes"
+	"github.com/ftk-go/ftk/internal/version"
+)
+
+// frozen is the part of the network that nothing trainable feeds. It runs
+// natively where all its operators are native, which is faster and takes less
+// memory than a second copy of the weights in onnxruntime; else onnxruntime
+// runs it, whatever its operators.
+type frozen struct {
+	net    *network
+	hash   string // of what it computes
+	inputs []*graph.Value
+	engine engine
+	cache  featureCache
+}
+
+// engine computes the boundary values of a batch.
+type engine interface {
+	// run computes the outputs for a batch whose inputs are filled; they are
+	// valid until the next run.
+	run(ctx context.Context, b *batch, inputs []*graph.Value) (map[string]ort.Array, error)
+	// name tells engines apart whose results may differ in rounding.
+	name() string
+	close()
+}
+
+// newFrozen returns nil where nothing is frozen.
+func newFrozen(n *network, threads int, modelHash string) (*frozen, error) {
+	prefix := n.parts.Prefix
+	if prefix == nil {
+		return nil, nil
+	}
+	f := &frozen{net: n, hash: modelHash}
+	for _, v := range prefix.Graph.Inputs {
+		if v.Init != nil {
+			continue
+		}
+		if err := n.canFeed(v); err != nil {
+			return nil, err
+		}
+		f.inputs = append(f.inputs, v)
+	}
+	for _, c := range n.parts.Boundary {
+		f.hash += " " + strconv.Quote(c.Value.Name)
+	}
+	f.engine = &runtimeEngine{model: prefix, threads: threads}
+	if !inFloat32(prefix) {
+		return f, nil
+	}
+	if g, err := passes.Canonical(prefix); err == nil && lower.Unsupported(g, prefix.Opset("")) == nil {
+		f.engine = &nativeEngine{newPlans(g, prefix.Opset(""), nil, &n.arena)}
+	}
+	return f, nil
+}
+
+// inFloat32 tells whether a model computes in float32 throughout, so that
+// native results, which are float32, differ from onnxruntime's by rounding only.
+func inFloat32(m *graph.Model) bool {
+	for _, v := range m.Graph.Initializers {
+		if v.Init != nil && v.Init.DType.IsFloat() && v.Init.DType != graph.Float32 {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *frozen) close() {
+	if f != nil {
+		f.engine.close()
+	}
+}
+
+// run computes the boundary values of a batch, whose token inputs it fills.
+// They are valid until the next run.
+func (f *frozen) run(ctx context.Context, fd *feeder, b *batch) (map[string]ort.Array, error) {
+	for _, v := range f.inputs {
+		fd.tokens(b, v)
+	}
+	out, err := f.engine.run(ctx, b, f.inputs)
+	if err != nil {
+		return nil, fmt.Errorf("frozen part, %d × %d tokens: %w", len(b.examples), b.seq, err)
+	}
+	return out, nil
+}
+
+// nativeEngine runs the frozen part on the operators that train.
+type nativeEngine struct{ plans *plans }
+
+func (e *nativeEngine) name() string { return "ftk " + version.String() }
+
+func (e *nativeEngine) run(ctx context.Context, b *batch, _ []*graph.Value) (map[string]ort.Array, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	p, err := e.plans.get(b, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.run(b); err != nil {
+		return nil, err
+	}
+	out := make(map[string]ort.Array, len(e.plans.graph.Outputs))
+	for _, v := range e.plans.graph.Outputs {
+		if out[v.Name], err = p.output(v.Name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (e *nativeEngine) close() { e.plans.close() }
+
+// runtimeEngine runs the frozen part in onnxruntime, opened when it is first
+// needed.
+type runtimeEngine struct {
+	model   *graph.Model
+	threads int
+	session *ort.Session
+}
+
+func (e *runtimeEngine) name() string {
+	if lib, err := ort.Find(); err == nil {
+		return "onnxruntime " + lib.Version
+	}
+	return "onnxruntime"
+}
+
+func (e *runtimeEngine) run(ctx context.Context, b *batch, inputs []*graph.Value) (map[string]ort.Array, error) {
+	if e.session == nil {
+		model, err := exporter.Marshal(e.model)
+		if err == nil {
+			e.session, err = ort.NewSession(model, ort.Options{Threads: e.threads})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	given := make(map[string]ort.Array, len(inputs))
+	for _, v := range inputs {
+		given[v.Name] = b.inputs[v.Name]
+	}
+	return e.session.Run(ctx, given)
+}
+
+func (e *runtimeEngine) close() {
+	if e.session != nil {
+		e.session.Close()
+		e.session = nil
+	}
+}
