@@ -3,6 +3,7 @@ package finetune
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/ftk-go/ftk/internal/blas"
@@ -25,6 +26,7 @@ type StepperOptions struct {
 // forward, backward, clipping, AdamW. With StepperOptions.Forward it computes
 // the logits only. It is for benchmarks and profiles.
 type Stepper struct {
+	gcPercent int // as it was
 	net   *network
 	opt   *optimizer // nil: forward only
 	plan  *plan
@@ -51,8 +53,9 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 	if net.parts.Prefix != nil {
 		return nil, fmt.Errorf("stepper: with --freeze %s a part of the model is frozen; it takes one of which all is trained", s.Freeze)
 	}
-	st := &Stepper{net: net}
+	st := &Stepper{net: net, gcPercent: debug.SetGCPercent(gcPercent)}
 	if st.batch, err = net.sampleBatch(o, s.Seed); err != nil {
+		st.Close()
 		return nil, err
 	}
 	if !o.Forward {
@@ -61,8 +64,9 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 		net.plans.rows = st.opt.gradientRows()
 	}
 	net.plans.profile = o.Profile
+	debug.FreeOSMemory() // what reading the model left behind, as in Run
 	if st.plan, err = net.plans.get(st.batch, !o.Forward); err != nil {
-		net.close()
+		st.Close()
 		return nil, err
 	}
 	return st, nil
@@ -151,4 +155,7 @@ func (s *Stepper) Profile() []vm.OpProfile {
 }
 
 // Close lets go of the memory.
-func (s *Stepper) Close() { s.net.close() }
+func (s *Stepper) Close() {
+	s.net.close()
+	debug.SetGCPercent(s.gcPercent)
+}

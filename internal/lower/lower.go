@@ -39,6 +39,8 @@ type Options struct {
 	// Consts holds the tensors of all other initializers, by name, and what is computed from them alone. Lower fills it;
 	// handing the same map to several calls shares the memory between their graphs. It may be nil.
 	Consts map[string]*tensor.Dense
+	// ShareConsts lets these tensors be views of the initializers' memory, which nothing must write to then.
+	ShareConsts bool
 	// Dropout names values to be multiplied by a further input, called "dropout:" and the value's name, of its shape.
 	Dropout map[string]bool
 }
@@ -184,7 +186,11 @@ func (b *builder) constant(v *graph.Value) (*tensor.Dense, error) {
 	if d, ok := b.opts.Consts[v.Name]; ok {
 		return d, nil
 	}
-	d, err := Tensor(v.Init)
+	make := Tensor
+	if b.opts.ShareConsts && v.Init.DType == graph.Float32 {
+		make = tensorView
+	}
+	d, err := make(v.Init)
 	if err != nil {
 		return nil, fmt.Errorf("initializer %q: %w", v.Name, err)
 	}

@@ -63,6 +63,19 @@ func Tensor(t *graph.Tensor) (*tensor.Dense, error) {
 	return d, nil
 }
 
+// tensorView is Tensor for float32, on the very memory of the ONNX tensor where that is possible.
+func tensorView(t *graph.Tensor) (*tensor.Dense, error) {
+	v, err := t.Float32View()
+	if err != nil {
+		return nil, err
+	}
+	shape := make(tensor.Shape, len(t.Dims))
+	for i, d := range t.Dims {
+		shape[i] = int(d)
+	}
+	return FromSlice(v, shape...), nil
+}
+
 // copyLittleEndian copies elements of a file's byte order into memory of the machine's.
 func copyLittleEndian(dst, src []byte, width int) {
 	if bits.NativeEndian.Uint16([]byte{1, 0}) == 1 || width == 1 {

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"runtime/debug"
 	"sync"
 	"unsafe"
 )
@@ -15,6 +16,9 @@ type Arena struct {
 	mem   []byte
 	users map[*Machine]struct{}
 }
+
+// largeArena is the size in bytes from which an outgrown arena is given back at once.
+const largeArena = 32 << 20
 
 // Bytes is the size of the arena.
 func (a *Arena) Bytes() int {
@@ -31,7 +35,10 @@ func (a *Arena) reserve(size int) {
 	for m := range a.users {
 		m.unbind()
 	}
-	a.mem = nil
+	if len(a.mem) > largeArena {
+		a.mem = nil
+		debug.FreeOSMemory() // rather than hold both for a while
+	}
 	a.mem = alignedBytes(size)
 }
 
