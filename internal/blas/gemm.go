@@ -13,15 +13,42 @@ import (
 // its matrix if transA, transB. lda, ldb, ldc are the distances between rows as stored. With beta = 0, C may hold
 // anything, NaN included. C must not overlap A or B. It panics if a slice is shorter than its matrix.
 func Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
+		run(product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, c, ldc, nil})
+	}
+}
+
+// Sum is what GemmAdd adds a product to.
+type Sum struct {
+	Matrix []float32 // m×n: C itself, or memory that does not overlap C; nil: nothing
+	Stride int       // distance between its rows
+	Row    []float32 // n elements, added to every row (a bias); nil: nothing
+}
+
+// GemmAdd computes C := op(A)·op(B) + to on all threads. It saves the passes over C that adding before or after the
+// product would take. Else it is as Gemm.
+func GemmAdd(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, to Sum) {
 	if !check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
 		return
 	}
+	beta := float32(0)
+	if to.Matrix != nil {
+		checkMatrix("D", to.Matrix, m, n, to.Stride)
+		beta = 1
+	}
+	if to.Row != nil {
+		checkMatrix("row", to.Row, 1, n, n)
+	}
+	run(product{transA, transB, m, n, k, 1, a, lda, b, ldb, beta, to.Matrix, to.Stride, c, ldc, to.Row})
+}
+
+func run(p product) {
 	Init()
-	g := products.Get()
-	*g = product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, 0, 0}
+	g := grids.Get()
+	g.product = p
 	g.run()
-	*g = product{}
-	products.Put(g)
+	g.product = product{}
+	grids.Put(g)
 }
 
 // GemmSerial is Gemm on the calling goroutine alone: for use inside the body of a parallel loop.
@@ -30,40 +57,61 @@ func GemmSerial(transA, transB bool, m, n, k int, alpha float32, a []float32, ld
 		return
 	}
 	Init()
-	serial(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	g := product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, c, ldc, nil}
+	g.serial()
 }
 
-// serial is GemmSerial with arguments known to be good.
-func serial(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	if k == 0 || alpha == 0 {
-		scale(m, n, beta, c, ldc)
+// product is C := alpha·op(A)·op(B) + beta·D + row, with arguments known to be good. Nothing is read from D if beta is 0;
+// row may be nil.
+type product struct {
+	transA, transB bool
+	m, n, k        int
+	alpha          float32
+	a              []float32
+	lda            int
+	b              []float32
+	ldb            int
+	beta           float32
+	d              []float32
+	ldd            int
+	c              []float32
+	ldc            int
+	row            []float32
+}
+
+// serial computes the product on the calling goroutine.
+func (g *product) serial() {
+	if g.k > 0 && g.alpha != 0 && own != nil {
+		own.gemm(g)
 		return
 	}
-	if own != nil {
-		own.gemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	g.begin()
+	if g.k == 0 || g.alpha == 0 {
 		return
 	}
 	if lib != nil {
-		lib.gemm(transA, transB, m, n, k, alpha, &a[0], lda, &b[0], ldb, beta, &c[0], ldc)
+		lib.gemm(g.transA, g.transB, g.m, g.n, g.k, g.alpha, &g.a[0], g.lda, &g.b[0], g.ldb, 1, &g.c[0], g.ldc)
 		return
 	}
-	if beta == 0 {
-		scale(m, n, 0, c, ldc)
-		beta = 1
-	}
-	gonum.Implementation{}.Sgemm(flag(transA), flag(transB), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	gonum.Implementation{}.Sgemm(flag(g.transA), flag(g.transB), g.m, g.n, g.k, g.alpha, g.a, g.lda, g.b, g.ldb, 1, g.c, g.ldc)
 }
 
-// scale is C := beta·C, where beta = 0 overwrites whatever C holds.
-func scale(m, n int, beta float32, c []float32, ldc int) {
-	for i := range m {
-		row := c[i*ldc : i*ldc+n]
-		if beta == 0 {
+// begin is C := beta·D + row.
+func (g *product) begin() {
+	for i := range g.m {
+		row := g.c[i*g.ldc : i*g.ldc+g.n]
+		switch {
+		case g.beta == 0:
 			clear(row)
-			continue
+		default:
+			for j, v := range g.d[i*g.ldd : i*g.ldd+g.n] {
+				row[j] = g.beta * v
+			}
 		}
-		for j := range row {
-			row[j] *= beta
+		if g.row != nil {
+			for j, v := range g.row[:g.n] {
+				row[j] += v
+			}
 		}
 	}
 }
@@ -106,32 +154,22 @@ func checkMatrix(name string, x []float32, rows, cols, ld int) {
 	}
 }
 
-// product holds the arguments of Gemm for the parts into which C is cut.
-type product struct {
-	transA, transB bool
-	m, n, k        int
-	alpha          float32
-	a              []float32
-	lda            int
-	b              []float32
-	ldb            int
-	beta           float32
-	c              []float32
-	ldc            int
-	// C is cut into gridRows by gridCols parts.
+// grid is a product whose C is cut into gridRows by gridCols parts.
+type grid struct {
+	product
 	gridRows, gridCols int
 }
 
-var products parallel.Free[product]
+var grids parallel.Free[grid]
 
 const (
 	minWork   = 64 * 64 * 32 // multiplications worth a thread
 	alignment = 16           // parts of C begin at multiples of this many rows and columns
 )
 
-// run cuts C into a grid of parts, one for every thread, so that the operands are read as seldom as possible: every row
-// of the grid reads all of B, every column all of A.
-func (g *product) run() {
+// run cuts C into a part for every thread, so that the operands are read as seldom as possible: every row of the grid
+// reads all of B, every column all of A.
+func (g *grid) run() {
 	parts := min(parallel.Threads(), max(1, g.m*g.n*max(g.k, 1)/minWork))
 	g.gridRows, g.gridCols = parts, 1
 	a, b := 1, 3 // B is laid out anew, and so is A if it is transposed
@@ -158,26 +196,34 @@ func part(n, i, parts int) (lo, hi int) {
 }
 
 // Chunk computes parts lo to hi of C.
-func (g *product) Chunk(_, lo, hi int) {
+func (g *grid) Chunk(_, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		row, rowEnd := part(g.m, i/g.gridCols, g.gridRows)
 		col, colEnd := part(g.n, i%g.gridCols, g.gridCols)
 		if row == rowEnd || col == colEnd {
 			continue
 		}
-		a, b := g.a, g.b
-		if g.k > 0 {
-			if g.transA {
-				a = a[row:]
+		p := g.product
+		p.m, p.n = rowEnd-row, colEnd-col
+		if p.k > 0 {
+			if p.transA {
+				p.a = p.a[row:]
 			} else {
-				a = a[row*g.lda:]
+				p.a = p.a[row*p.lda:]
 			}
-			if g.transB {
-				b = b[col*g.ldb:]
+			if p.transB {
+				p.b = p.b[col*p.ldb:]
 			} else {
-				b = b[col:]
+				p.b = p.b[col:]
 			}
 		}
-		serial(g.transA, g.transB, rowEnd-row, colEnd-col, g.k, g.alpha, a, g.lda, b, g.ldb, g.beta, g.c[row*g.ldc+col:], g.ldc)
+		p.c = p.c[row*p.ldc+col:]
+		if p.beta != 0 {
+			p.d = p.d[row*p.ldd+col:]
+		}
+		if p.row != nil {
+			p.row = p.row[col:]
+		}
+		p.serial()
 	}
 }

@@ -129,12 +129,60 @@ func testGemm(t *testing.T, transA, transB bool, m, n, k int, alpha, beta float3
 	}
 }
 
+// GemmAdd adds a matrix, C itself or another, and a row.
+func TestGemmAddAgainstFloat64(t *testing.T) {
+	versions(t, func(t *testing.T) {
+		defer parallel.SetThreads(0)
+		for _, s := range [][3]int{{1, 1, 1}, {5, 3, 0}, {13, 70, 9}, {130, 96, 31}, {64, 64, 1600}, {40, 200, 64}, {200, 20, 50}} {
+			m, n, k := s[0], s[1], s[2]
+			for kind := range 16 {
+				transA, transB, in, withRow := kind&1 != 0, kind&2 != 0, kind&4 != 0, kind&8 != 0
+				lda, ldb, ldc, ldd := max(m, k)+1, max(n, k)+2, n+3, n+1
+				a, b := random(max(m, k)*lda, 1), random(max(n, k)*ldb, 2)
+				c, d, row := random(m*ldc, 3), random(m*ldd, 4), random(n, 5)
+				to := Sum{Matrix: d, Stride: ldd}
+				if in {
+					to = Sum{Matrix: c, Stride: ldc}
+				}
+				want := reference(transA, transB, m, n, k, 1, a, lda, b, ldb, 1, to.Matrix, to.Stride)
+				if withRow {
+					to.Row = row
+					for i := range want {
+						want[i] += float64(row[i%n])
+					}
+				}
+				for _, threads := range []int{1, 2, 6} {
+					parallel.SetThreads(threads)
+					got := append([]float32{}, c...)
+					if in {
+						to.Matrix = got
+					}
+					GemmAdd(transA, transB, m, n, k, a, lda, b, ldb, got, ldc, to)
+					for i, v := range want {
+						if d := math.Abs(float64(got[i/n*ldc+i%n]) - v); !(d <= 2e-6*float64(k+1)) {
+							t.Fatalf("%v %+v, %d threads: [%d,%d] is %v, want %v", s, kind, threads, i/n, i%n, got[i/n*ldc+i%n], v)
+						}
+					}
+				}
+			}
+		}
+		// Nothing to add to: whatever C holds is overwritten, and a row alone is added.
+		c := []float32{float32(math.NaN()), float32(math.Inf(1))}
+		GemmAdd(false, false, 1, 2, 1, []float32{3}, 1, []float32{1, 2}, 2, c, 2, Sum{Row: []float32{10, 20}})
+		if c[0] != 13 || c[1] != 26 {
+			t.Error(c)
+		}
+	})
+}
+
 func TestGemmRefusesShortSlices(t *testing.T) {
 	x := make([]float32, 6)
 	for i, f := range []func(){
 		func() { Gemm(false, false, 3, 3, 2, 1, x, 2, x, 3, 0, x, 3) },
 		func() { Gemm(false, false, 2, 2, 4, 1, x, 3, x, 2, 0, x, 2) },
 		func() { GemmSerial(true, false, 2, 2, 4, 1, x, 2, x, 2, 0, x, 2) },
+		func() { GemmAdd(false, false, 2, 2, 2, x, 2, x, 2, x, 2, Sum{Matrix: x, Stride: 5}) },
+		func() { GemmAdd(false, false, 1, 3, 1, x, 1, x, 3, x, 3, Sum{Row: x[:2]}) },
 	} {
 		func() {
 			defer func() {

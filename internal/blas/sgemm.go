@@ -10,8 +10,9 @@ import (
 // 2008): C is computed tile by tile in registers; blocks of the operands are laid out so that what a tile reads comes from
 // the second-level cache.
 
-// tileFunc computes alpha·A·B + beta·C for one tile of C; with beta = 0 C is not read. Distances are in bytes.
-type tileFunc func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32)
+// tileFunc computes C := alpha·A·B + beta·D + row for one tile of C; with beta = 0 D is not read, and row may be nil.
+// Distances are in bytes.
+type tileFunc func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha, beta float32)
 
 // tiles are the innermost loops for one kind of processor.
 type tiles struct {
@@ -50,33 +51,58 @@ func grown(x []float32, n int) []float32 {
 	return x[:n]
 }
 
-// gemm is GemmSerial for k > 0.
-func (t *tiles) gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	if beta == 0 {
-		beta = 0 // not -0
-	}
-	if t.narrower != nil && n <= t.narrower.cols {
+// gemm computes g for k > 0.
+func (t *tiles) gemm(g *product) {
+	if t.narrower != nil && g.n <= t.narrower.cols {
 		t = t.narrower
 	}
 	l := layouts.Get()
 	defer layouts.Put(l)
-	kc := evenly(k, blockK, 8)
-	nc := evenly(n, max(t.cols, blockB/kc), t.cols)
-	mc := evenly(m, blockRows, t.kind[0].rows)
-	for p := 0; p < k; p += kc {
-		kb := min(kc, k-p)
-		for j := 0; j < n; j += nc {
-			nb := min(nc, n-j)
-			right := t.operandB(l, transB, b, ldb, p, kb, j, nb, m)
-			for i := 0; i < m; i += mc {
-				mb := min(mc, m-i)
-				left := operandA(l, transA, a, lda, i, mb, p, kb, n)
-				t.block(l, left, right, mb, nb, kb, alpha, beta, c[i*ldc+j:], ldc)
+	kc := evenly(g.k, blockK, 8)
+	nc := evenly(g.n, max(t.cols, blockB/kc), t.cols)
+	mc := evenly(g.m, blockRows, t.kind[0].rows)
+	for p := 0; p < g.k; p += kc {
+		kb := min(kc, g.k-p)
+		sum := addend{g.c, g.ldc, nil, 1} // of the blocks of k before
+		if p == 0 {
+			sum = addend{g.d, g.ldd, g.row, g.beta}
+			if sum.beta == 0 {
+				sum.beta, sum.d = 0, nil // not -0
 			}
 		}
-		beta = 1
+		for j := 0; j < g.n; j += nc {
+			nb := min(nc, g.n-j)
+			right := t.operandB(l, g.transB, g.b, g.ldb, p, kb, j, nb, g.m)
+			for i := 0; i < g.m; i += mc {
+				mb := min(mc, g.m-i)
+				left := operandA(l, g.transA, g.a, g.lda, i, mb, p, kb, g.n)
+				t.block(l, left, right, mb, nb, kb, g.alpha, sum.at(i, j), g.c[i*g.ldc+j:], g.ldc)
+			}
+		}
 	}
 }
+
+// addend is what a block of C begins with: beta·D + row.
+type addend struct {
+	d    []float32
+	ldd  int
+	row  []float32
+	beta float32
+}
+
+// at is the addend of what begins at row i and column j.
+func (s addend) at(i, j int) addend {
+	if s.d != nil {
+		s.d = s.d[i*s.ldd+j:]
+	}
+	if s.row != nil {
+		s.row = s.row[j:]
+	}
+	return s
+}
+
+// pointers are d and row as a tile takes them.
+func (s addend) pointers() (d, row *float32) { return unsafe.SliceData(s.d), unsafe.SliceData(s.row) }
 
 // evenly cuts n into as few parts of at most about limit as there can be, and gives their size, a multiple of unit.
 func evenly(n, limit, unit int) int {
@@ -159,7 +185,7 @@ func transposeInto(dst []float32, w int, src []float32, ld, rows, n int) {
 }
 
 // block computes mb×nb elements of C.
-func (t *tiles) block(l *layout, a, b operand, mb, nb, kb int, alpha, beta float32, c []float32, ldc int) {
+func (t *tiles) block(l *layout, a, b operand, mb, nb, kb int, alpha float32, sum addend, c []float32, ldc int) {
 	for j := 0; j < nb; j += t.cols {
 		panel := &b.data[j/t.cols*b.col/4]
 		narrow := nb-j < t.cols
@@ -171,9 +197,10 @@ func (t *tiles) block(l *layout, a, b operand, mb, nb, kb int, alpha, beta float
 			rows, run := t.kind[kind].rows, t.kind[kind].run
 			from := (*float32)(unsafe.Add(unsafe.Pointer(&a.data[0]), i*a.row))
 			if narrow {
-				t.narrow(l, run, rows, kb, from, a, panel, b, nb-j, alpha, beta, c[i*ldc+j:], ldc)
+				t.narrow(l, run, rows, kb, from, a, panel, b, nb-j, alpha, sum.at(i, j), c[i*ldc+j:], ldc)
 			} else {
-				run(kb, from, a.row, a.col, panel, b.row, &c[i*ldc+j], 4*ldc, alpha, beta)
+				d, row := sum.at(i, j).pointers()
+				run(kb, from, a.row, a.col, panel, b.row, &c[i*ldc+j], 4*ldc, d, 4*sum.ldd, row, alpha, sum.beta)
 			}
 			i += rows
 		}
@@ -181,14 +208,17 @@ func (t *tiles) block(l *layout, a, b operand, mb, nb, kb int, alpha, beta float
 }
 
 // narrow computes a tile of which only the first cols columns belong to C.
-func (t *tiles) narrow(l *layout, run tileFunc, rows, kb int, from *float32, a operand, panel *float32, b operand, cols int, alpha, beta float32, c []float32, ldc int) {
+func (t *tiles) narrow(l *layout, run tileFunc, rows, kb int, from *float32, a operand, panel *float32, b operand, cols int, alpha float32, sum addend, c []float32, ldc int) {
 	l.tile = grown(l.tile, rows*t.cols)
-	run(kb, from, a.row, a.col, panel, b.row, &l.tile[0], 4*t.cols, alpha, 0)
+	run(kb, from, a.row, a.col, panel, b.row, &l.tile[0], 4*t.cols, nil, 0, nil, alpha, 0)
 	for r := range rows {
 		out := c[r*ldc : r*ldc+cols]
 		for x, v := range l.tile[r*t.cols : r*t.cols+cols] {
-			if beta != 0 {
-				v += beta * out[x]
+			if sum.beta != 0 {
+				v += sum.beta * sum.d[r*sum.ldd+x]
+			}
+			if sum.row != nil {
+				v += sum.row[x]
 			}
 			out[x] = v
 		}

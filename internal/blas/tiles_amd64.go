@@ -4,50 +4,50 @@
 
 package blas
 
-// tile12x32AVX512 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile12x32AVX512 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile12x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile12x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile8x32AVX512 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile8x32AVX512 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile8x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile8x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile4x32AVX512 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile4x32AVX512 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile4x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile4x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile2x32AVX512 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile2x32AVX512 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile2x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile2x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile1x32AVX512 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile1x32AVX512 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile1x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile1x32AVX512(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile6x16AVX2 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile6x16AVX2 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile6x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile6x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile4x16AVX2 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile4x16AVX2 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile4x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile4x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile2x16AVX2 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile2x16AVX2 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile2x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile2x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
-// tile1x16AVX2 computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.
+// tile1x16AVX2 computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.
 //
 //go:noescape
-func tile1x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32)
+func tile1x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha float32, beta float32)
 
 // transpose8AVX2 writes 8 rows of src as 8 columns of dst, 8·blocks elements of each; distances between rows are in bytes.
 //

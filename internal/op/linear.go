@@ -83,32 +83,25 @@ func (k *linear) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 }
 
 func (k *linear) Run(y *tensor.Dense, in []*tensor.Dense) error {
-	if len(in) == 3 {
-		// The product is added to the bias rather than the bias to the product: that pass only writes.
-		kernels.RepeatRow(y.Float32s(), in[2].Float32s())
-		return k.product(y, in, 1)
-	}
-	return k.product(y, in, 0)
+	return k.product(y, in, blas.Sum{})
 }
 
 func (k *linear) RunAdd(y, base *tensor.Dense, in []*tensor.Dense) error {
-	if len(in) == 3 {
-		kernels.AddRow(y.Float32s(), base.Float32s(), in[2].Float32s())
-	} else {
-		startFrom(y, base)
-	}
-	return k.product(y, in, 1)
+	return k.product(y, in, blas.Sum{Matrix: base.Float32s(), Stride: lastDim(y.Shape())})
 }
 
-// product is y = x·w + beta·y.
-func (k *linear) product(y *tensor.Dense, in []*tensor.Dense, beta float32) error {
+// product is y = x·w + bias + to.
+func (k *linear) product(y *tensor.Dense, in []*tensor.Dense, to blas.Sum) error {
 	x, w := in[0], in[1]
 	rows, n, m := k.sizes(x.Shape(), w.Shape())
+	if len(in) == 3 {
+		to.Row = in[2].Float32s()
+	}
 	ldw := m
 	if k.transW {
 		ldw = n
 	}
-	blas.Gemm(false, k.transW, rows, m, n, 1, x.Float32s(), n, w.Float32s(), ldw, beta, y.Float32s(), m)
+	blas.GemmAdd(false, k.transW, rows, m, n, x.Float32s(), n, w.Float32s(), ldw, y.Float32s(), m, to)
 	return nil
 }
 
@@ -168,20 +161,21 @@ func (k *linearGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	return tensor.Shape{in, out}, nil
 }
 
-func (k *linearGrad) Run(out *tensor.Dense, in []*tensor.Dense) error { return k.run(out, in, 0) }
-
-func (k *linearGrad) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
-	startFrom(out, base)
-	return k.run(out, in, 1)
+func (k *linearGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
+	return k.run(out, in, blas.Sum{})
 }
 
-func (k *linearGrad) run(out *tensor.Dense, in []*tensor.Dense, beta float32) error {
+func (k *linearGrad) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
+	return k.run(out, in, blas.Sum{Matrix: base.Float32s(), Stride: lastDim(out.Shape())})
+}
+
+func (k *linearGrad) run(out *tensor.Dense, in []*tensor.Dense, to blas.Sum) error {
 	a, b := in[0], in[1] // dw = aᵀ·b
 	if k.transW {
 		a, b = b, a
 	}
 	rows, m, n := rowsOf(a.Shape()), lastDim(a.Shape()), lastDim(b.Shape())
-	blas.Gemm(true, false, m, n, rows, 1, a.Float32s(), m, b.Float32s(), n, beta, out.Float32s(), n)
+	blas.GemmAdd(true, false, m, n, rows, a.Float32s(), m, b.Float32s(), n, out.Float32s(), n, to)
 	return nil
 }
 

@@ -23,18 +23,19 @@ func main() {
 
 func gp(param string) GPVirtual { return Load(Param(param), GP64()).(GPVirtual) }
 
-// tile writes C := alpha·A·B + beta·C for a tile of C with the given rows, and columns of two vectors. All sums are in
-// registers; every step of k reads two vectors of B and multiplies them with each row's element of A, repeated.
+// tile writes C := alpha·A·B + beta·D + row for a tile of C with the given rows, and columns of two vectors. All sums are
+// in registers; every step of k reads two vectors of B and multiplies them with each row's element of A, repeated. D is
+// not read if beta is 0; row is added to every row of C unless it is nil.
 func tile(name string, rows int, vec func() VecVirtual) {
-	TEXT(name, NOSPLIT, "func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32)")
+	TEXT(name, NOSPLIT, "func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow int, d *float32, dRow int, row *float32, alpha, beta float32)")
 	Pragma("noescape")
-	Doc(name + " computes alpha·A·B + beta·C for one tile of C; the distances between rows and columns are in bytes.")
+	Doc(name + " computes alpha·A·B + beta·D + row for one tile of C; the distances between rows and columns are in bytes.")
 	size := 4 * 16
 	if vec().Size() == 32 {
 		size = 4 * 8
 	}
 	k, a, aRow, aCol := gp("k"), gp("a"), gp("aRow"), gp("aCol")
-	b, bRow, c, cRow := gp("b"), gp("bRow"), gp("c"), gp("cRow")
+	b, bRow := gp("b"), gp("bRow")
 
 	// One pointer for every three rows of A; the others are reached by one or two times aRow.
 	pointers := []GPVirtual{a}
@@ -53,15 +54,14 @@ func tile(name string, rows int, vec func() VecVirtual) {
 	}
 
 	acc := make([][2]VecVirtual, rows)
-	cPtr := GP64()
-	MOVQ(c, cPtr)
+	cPtr, cStep := gp("c"), gp("cRow")
 	for i := range acc {
 		PREFETCHT0(Mem{Base: cPtr})
 		if size == 64 {
 			PREFETCHT0(Mem{Base: cPtr, Disp: 64})
 		}
 		if i+1 < rows {
-			ADDQ(cRow, cPtr)
+			ADDQ(cStep, cPtr)
 		}
 		for j := range acc[i] {
 			acc[i][j] = vec()
@@ -89,30 +89,41 @@ func tile(name string, rows int, vec func() VecVirtual) {
 	DECQ(k)
 	JNZ(LabelRef("step"))
 
-	alpha, beta := vec(), vec()
-	VBROADCASTSS(NewParamAddr("alpha", 64), alpha)
-	betaBits := GP32()
-	MOVL(NewParamAddr("beta", 68), betaBits)
-	TESTL(betaBits, betaBits)
-	JE(LabelRef("overwrite"))
-	VBROADCASTSS(NewParamAddr("beta", 68), beta)
-	for i, row := range acc {
-		for j, v := range row {
-			m := Mem{Base: c, Disp: size * j}
-			VMULPS(alpha, v, v)
-			VFMADD231PS(m, beta, v)
-			VMOVUPS(v, m)
-		}
-		if i+1 < rows {
-			ADDQ(cRow, c)
+	factor := vec()
+	VBROADCASTSS(NewParamAddr("alpha", 88), factor)
+	for _, row := range acc {
+		for _, v := range row {
+			VMULPS(factor, v, v)
 		}
 	}
-	VZEROUPPER()
-	RET()
-	Label("overwrite")
+	betaBits := GP32()
+	MOVL(NewParamAddr("beta", 92), betaBits)
+	TESTL(betaBits, betaBits)
+	JE(LabelRef("row"))
+	d, dRow := gp("d"), gp("dRow")
+	VBROADCASTSS(NewParamAddr("beta", 92), factor)
 	for i, row := range acc {
 		for j, v := range row {
-			VMULPS(alpha, v, v)
+			VFMADD231PS(Mem{Base: d, Disp: size * j}, factor, v)
+		}
+		if i+1 < rows {
+			ADDQ(dRow, d)
+		}
+	}
+	Label("row")
+	every := gp("row")
+	TESTQ(every, every)
+	JE(LabelRef("store"))
+	VMOVUPS(Mem{Base: every}, left)
+	VMOVUPS(Mem{Base: every, Disp: size}, right)
+	for _, row := range acc {
+		VADDPS(left, row[0], row[0])
+		VADDPS(right, row[1], row[1])
+	}
+	Label("store")
+	c, cRow := gp("c"), gp("cRow")
+	for i, row := range acc {
+		for j, v := range row {
 			VMOVUPS(v, Mem{Base: c, Disp: size * j})
 		}
 		if i+1 < rows {
