@@ -130,16 +130,23 @@ func (o *optimizer) replay(t *table, r int32) {
 	t.last[r] = int32(o.steps)
 	p := t.param
 	value, m, v := t.row(p.value, r), t.row(p.m, r), t.row(p.v, r)
-	if !isZero(m) || !isZero(v) {
+	touched := !isZero(m) || !isZero(v) // else there is nothing but weight decay
+	if touched {
 		replayed := min(o.steps, from+replaySteps)
 		for ; from < replayed; from++ {
 			kernels.AdamW(value, t.zero, m, v, o.kernelStep(from, p.head, p.decays(), 1))
 		}
 	}
-	if skipped := o.steps - from; skipped > 0 {
-		scale(value, o.decayOver(from, o.steps, p))
-		scale(m, math.Pow(o.beta1, float64(skipped)))
-		scale(v, math.Pow(o.beta2, float64(skipped)))
+	skipped := o.steps - from
+	if skipped == 0 {
+		return
+	}
+	if decay := o.decayOver(from, o.steps, p); decay != 1 {
+		kernels.Scale(value, value, float32(decay))
+	}
+	if touched {
+		kernels.Scale(m, m, float32(math.Pow(o.beta1, float64(skipped))))
+		kernels.Scale(v, v, float32(math.Pow(o.beta2, float64(skipped))))
 	}
 }
 
@@ -164,15 +171,6 @@ func (o *optimizer) sumDecay(head bool) []float64 {
 		sums[n+1] = sums[n] + math.Log1p(-s.LR*s.WeightDecay)
 	}
 	return sums
-}
-
-func scale(x []float32, by float64) {
-	if by == 1 {
-		return
-	}
-	for i := range x {
-		x[i] = float32(float64(x[i]) * by)
-	}
 }
 
 func isZero(x []float32) bool {

@@ -101,9 +101,6 @@ func (s addend) at(i, j int) addend {
 	return s
 }
 
-// pointers are d and row as a tile takes them.
-func (s addend) pointers() (d, row *float32) { return unsafe.SliceData(s.d), unsafe.SliceData(s.row) }
-
 // evenly cuts n into as few parts of at most about limit as there can be, and gives their size, a multiple of unit.
 func evenly(n, limit, unit int) int {
 	parts := (n + limit - 1) / limit
@@ -186,23 +183,33 @@ func transposeInto(dst []float32, w int, src []float32, ld, rows, n int) {
 
 // block computes mb×nb elements of C.
 func (t *tiles) block(l *layout, a, b operand, mb, nb, kb int, alpha float32, sum addend, c []float32, ldc int) {
+	first := unsafe.Pointer(&a.data[0])
 	for j := 0; j < nb; j += t.cols {
 		panel := &b.data[j/t.cols*b.col/4]
 		narrow := nb-j < t.cols
+		var d, row *float32
+		if !narrow && sum.d != nil {
+			d = &sum.d[j]
+		}
+		if !narrow && sum.row != nil {
+			row = &sum.row[j]
+		}
 		kind := 0
 		for i := 0; i < mb; {
 			for t.kind[kind].rows > mb-i {
 				kind++
 			}
 			rows, run := t.kind[kind].rows, t.kind[kind].run
-			from := (*float32)(unsafe.Add(unsafe.Pointer(&a.data[0]), i*a.row))
+			from := (*float32)(unsafe.Add(first, i*a.row))
 			if narrow {
 				t.narrow(l, run, rows, kb, from, a, panel, b, nb-j, alpha, sum.at(i, j), c[i*ldc+j:], ldc)
 			} else {
-				d, row := sum.at(i, j).pointers()
 				run(kb, from, a.row, a.col, panel, b.row, &c[i*ldc+j], 4*ldc, d, 4*sum.ldd, row, alpha, sum.beta)
 			}
 			i += rows
+			if d != nil && i < mb {
+				d = (*float32)(unsafe.Add(unsafe.Pointer(d), 4*rows*sum.ldd))
+			}
 		}
 	}
 }
