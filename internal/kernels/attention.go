@@ -99,27 +99,36 @@ func (t *attentionTask) probabilities(mem *scratch, b, h, kvHead, row, rows int)
 	q := t.q[b*t.Q.Batch+h*t.Q.Head+row*t.Q.Seq:]
 	k := t.k[b*t.K.Batch+kvHead*t.K.Head:]
 	blas.GemmSerial(false, true, rows, t.SeqK, t.HeadDim, 1, q, t.Q.Seq, k, t.K.Seq, 0, p, t.SeqK)
-	for r := range rows {
-		scores := p[r*t.SeqK : (r+1)*t.SeqK]
-		var top float32
-		if t.mask == nil {
-			top = vec.scaleMax(scores, scores, t.Scale)
-		} else if at := b*t.Mask.Batch + h*t.Mask.Head + (row+r)*t.Mask.Query; t.Mask.Key == 1 {
-			top = vec.scaleMaskMax(scores, scores, t.mask[at:at+t.SeqK], t.Scale)
-		} else {
-			top = vec.scaleMax(scores, scores, t.Scale)
-			vec.offset(scores, scores, t.mask[at])
-			top += t.mask[at]
+	switch {
+	case t.Causal:
+		for r := range rows { // of keys seen, the others weigh nothing
+			scores := p[r*t.SeqK : (r+1)*t.SeqK]
+			seen := min(row+r+1, t.SeqK)
+			clear(scores[seen:])
+			vec.softmaxRows(scores[:seen], 1, t.maskOf(mem, b, h, row+r)[:seen], t.Scale)
 		}
-		if t.Causal && row+r+1 < t.SeqK {
-			seen := scores[:row+r+1]
-			clear(scores[row+r+1:])
-			softmaxFrom(seen, seen, vec.max(seen))
-			continue
+	case t.mask != nil && t.Mask.Query != 0:
+		for r := range rows {
+			vec.softmaxRows(p[r*t.SeqK:(r+1)*t.SeqK], 1, t.maskOf(mem, b, h, row+r), t.Scale)
 		}
-		softmaxFrom(scores, scores, top)
+	default:
+		vec.softmaxRows(p, rows, t.maskOf(mem, b, h, row), t.Scale)
 	}
 	return p
+}
+
+// maskOf is the mask of one query: [SeqK].
+func (t *attentionTask) maskOf(mem *scratch, b, h, query int) []float32 {
+	if t.mask == nil {
+		return zeros(t.SeqK)
+	}
+	at := b*t.Mask.Batch + h*t.Mask.Head + query*t.Mask.Query
+	if t.Mask.Key == 1 {
+		return t.mask[at : at+t.SeqK]
+	}
+	mem.mask = resized(mem.mask, t.SeqK)
+	fill(mem.mask, nil, t.mask[at])
+	return mem.mask
 }
 
 // complete fills in what zero values stand for.

@@ -59,10 +59,7 @@ func (t *attentionGradTask) backwardTile(mem *scratch, b, h, kvHead, row, rows i
 
 	blas.GemmSerial(true, false, t.SeqK, t.ValueDim, rows, 1, p, t.SeqK, dout, t.Out.Seq, beta, t.dv[vAt:], t.V.Seq)
 	blas.GemmSerial(false, true, rows, t.SeqK, t.ValueDim, 1, dout, t.Out.Seq, t.v[vAt:], t.V.Seq, 0, ds, t.SeqK)
-	for r := range rows {
-		pr, dr := p[r*t.SeqK:(r+1)*t.SeqK], ds[r*t.SeqK:(r+1)*t.SeqK]
-		vec.softmaxGrad(dr, pr, dr, vec.dot(pr, dr), t.Scale)
-	}
+	vec.softmaxGradRows(ds, p, rows, t.SeqK, t.Scale)
 	blas.GemmSerial(false, false, rows, t.HeadDim, t.SeqK, 1, ds, t.SeqK, t.k[kAt:], t.K.Seq, 0, t.dq[qAt:], t.Q.Seq)
 	blas.GemmSerial(true, false, t.SeqK, t.HeadDim, rows, 1, ds, t.SeqK, t.q[qAt:], t.Q.Seq, beta, t.dk[kAt:], t.K.Seq)
 }

@@ -144,20 +144,20 @@ func sumSquaresAVX2(x []float32) float64
 //go:noescape
 func expSumAVX2(dst []float32, x []float32, shift float32) float32
 
-// scaleMaxAVX2 is dst = s·x, and its largest element.
-//
-//go:noescape
-func scaleMaxAVX2(dst []float32, x []float32, s float32) float32
-
-// scaleMaskMaxAVX2 is dst = s·x + mask, and its largest element.
-//
-//go:noescape
-func scaleMaskMaxAVX2(dst []float32, x []float32, mask []float32, s float32) float32
-
 // softmaxGradAVX2 is dx = s·y·(dy-dot).
 //
 //go:noescape
 func softmaxGradAVX2(dx []float32, y []float32, dy []float32, dot float32, s float32)
+
+// softmaxRowsAVX2 makes each row of x, as long as mask, the softmax of s·x + mask.
+//
+//go:noescape
+func softmaxRowsAVX2(x []float32, rows int, mask []float32, s float32)
+
+// softmaxGradRowsAVX2 is dx = s·y·(dx - Σ y·dx) for each row.
+//
+//go:noescape
+func softmaxGradRowsAVX2(dx []float32, y []float32, rows int, cols int, s float32)
 
 // normalizeAVX2 is dst = (x-mean)·rstd·γ + β.
 //

@@ -2795,149 +2795,6 @@ n27done:
 	VZEROUPPER
 	RET
 
-// func scaleMaxAVX2(dst []float32, x []float32, s float32) float32
-// Requires: AVX, AVX2, SSE
-TEXT ·scaleMaxAVX2(SB), NOSPLIT, $0-60
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         x_base+24(FP), DX
-	MOVSS        s+48(FP), X0
-	VBROADCASTSS X0, Y0
-	VMOVUPS      lanesAVX2_ff800000<>+0(SB), Y1
-	VMOVUPS      lanesAVX2_ff800000<>+0(SB), Y2
-	XORQ         BX, BX
-	MOVQ         $0x00000010, SI
-	CMPQ         SI, CX
-	JG           n28single
-
-n28unrolled:
-	VMOVUPS (DX)(BX*4), Y3
-	VMULPS  Y0, Y3, Y3
-	VMOVUPS Y3, (AX)(BX*4)
-	VMAXPS  Y1, Y3, Y1
-	VMOVUPS 32(DX)(BX*4), Y3
-	VMULPS  Y0, Y3, Y3
-	VMOVUPS Y3, 32(AX)(BX*4)
-	VMAXPS  Y2, Y3, Y2
-	MOVQ    SI, BX
-	ADDQ    $0x10, SI
-	CMPQ    SI, CX
-	JLE     n28unrolled
-
-n28single:
-	LEAQ 8(BX), SI
-	CMPQ SI, CX
-	JG   n28rest
-
-n28one:
-	VMOVUPS (DX)(BX*4), Y3
-	VMULPS  Y0, Y3, Y3
-	VMOVUPS Y3, (AX)(BX*4)
-	VMAXPS  Y1, Y3, Y1
-	MOVQ    SI, BX
-	ADDQ    $0x08, SI
-	CMPQ    SI, CX
-	JLE     n28one
-
-n28rest:
-	SUBQ       BX, CX
-	JE         n28done
-	LEAQ       windowAVX2<>+0(SB), SI
-	NEGQ       CX
-	VMOVUPS    32(SI)(CX*4), Y3
-	VMASKMOVPS (DX)(BX*4), Y3, Y4
-	VMULPS     Y0, Y4, Y0
-	VMASKMOVPS Y0, Y3, (AX)(BX*4)
-	VMOVUPS    lanesAVX2_ff800000<>+0(SB), Y4
-	VBLENDVPS  Y3, Y0, Y4, Y0
-	VMAXPS     Y1, Y0, Y1
-
-n28done:
-	VMAXPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VMAXPS       X0, X1, X1
-	VPERMILPS    $0x4e, X1, X0
-	VMAXPS       X0, X1, X1
-	VPERMILPS    $0xb1, X1, X0
-	VMAXPS       X0, X1, X1
-	MOVSS        X1, ret+56(FP)
-	VZEROUPPER
-	RET
-
-// func scaleMaskMaxAVX2(dst []float32, x []float32, mask []float32, s float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·scaleMaskMaxAVX2(SB), NOSPLIT, $0-84
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         x_base+24(FP), DX
-	MOVQ         mask_base+48(FP), BX
-	MOVSS        s+72(FP), X0
-	VBROADCASTSS X0, Y0
-	VMOVUPS      lanesAVX2_ff800000<>+0(SB), Y1
-	VMOVUPS      lanesAVX2_ff800000<>+0(SB), Y2
-	XORQ         SI, SI
-	MOVQ         $0x00000010, DI
-	CMPQ         DI, CX
-	JG           n29single
-
-n29unrolled:
-	VMOVUPS     (BX)(SI*4), Y3
-	VMOVUPS     (DX)(SI*4), Y4
-	VFMADD231PS Y0, Y4, Y3
-	VMOVUPS     Y3, (AX)(SI*4)
-	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     32(BX)(SI*4), Y3
-	VMOVUPS     32(DX)(SI*4), Y4
-	VFMADD231PS Y0, Y4, Y3
-	VMOVUPS     Y3, 32(AX)(SI*4)
-	VMAXPS      Y2, Y3, Y2
-	MOVQ        DI, SI
-	ADDQ        $0x10, DI
-	CMPQ        DI, CX
-	JLE         n29unrolled
-
-n29single:
-	LEAQ 8(SI), DI
-	CMPQ DI, CX
-	JG   n29rest
-
-n29one:
-	VMOVUPS     (BX)(SI*4), Y3
-	VMOVUPS     (DX)(SI*4), Y4
-	VFMADD231PS Y0, Y4, Y3
-	VMOVUPS     Y3, (AX)(SI*4)
-	VMAXPS      Y1, Y3, Y1
-	MOVQ        DI, SI
-	ADDQ        $0x08, DI
-	CMPQ        DI, CX
-	JLE         n29one
-
-n29rest:
-	SUBQ        SI, CX
-	JE          n29done
-	LEAQ        windowAVX2<>+0(SB), DI
-	NEGQ        CX
-	VMOVUPS     32(DI)(CX*4), Y3
-	VMASKMOVPS  (BX)(SI*4), Y3, Y4
-	VMASKMOVPS  (DX)(SI*4), Y3, Y5
-	VFMADD231PS Y0, Y5, Y4
-	VMASKMOVPS  Y4, Y3, (AX)(SI*4)
-	VMOVUPS     lanesAVX2_ff800000<>+0(SB), Y0
-	VBLENDVPS   Y3, Y4, Y0, Y0
-	VMAXPS      Y1, Y0, Y1
-
-n29done:
-	VMAXPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VMAXPS       X0, X1, X1
-	VPERMILPS    $0x4e, X1, X0
-	VMAXPS       X0, X1, X1
-	VPERMILPS    $0xb1, X1, X0
-	VMAXPS       X0, X1, X1
-	MOVSS        X1, ret+80(FP)
-	VZEROUPPER
-	RET
-
 // func softmaxGradAVX2(dx []float32, y []float32, dy []float32, dot float32, s float32)
 // Requires: AVX, AVX2, SSE
 TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-80
@@ -2952,9 +2809,9 @@ TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-80
 	XORQ         SI, SI
 	LEAQ         8(SI), DI
 	CMPQ         DI, CX
-	JG           n30rest
+	JG           n28rest
 
-n30one:
+n28one:
 	VMOVUPS (DX)(SI*4), Y2
 	VMULPS  Y1, Y2, Y2
 	VMOVUPS (BX)(SI*4), Y3
@@ -2964,11 +2821,11 @@ n30one:
 	MOVQ    DI, SI
 	ADDQ    $0x08, DI
 	CMPQ    DI, CX
-	JLE     n30one
+	JLE     n28one
 
-n30rest:
+n28rest:
 	SUBQ       SI, CX
-	JE         n30done
+	JE         n28done
 	LEAQ       windowAVX2<>+0(SB), DI
 	NEGQ       CX
 	VMOVUPS    32(DI)(CX*4), Y2
@@ -2979,7 +2836,389 @@ n30rest:
 	VMULPS     Y0, Y1, Y0
 	VMASKMOVPS Y0, Y2, (AX)(SI*4)
 
+n28done:
+	VZEROUPPER
+	RET
+
+// func softmaxRowsAVX2(x []float32, rows int, mask []float32, s float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-60
+	MOVQ         x_base+0(FP), AX
+	MOVQ         rows+24(FP), CX
+	MOVQ         mask_base+32(FP), DX
+	MOVQ         mask_len+40(FP), BX
+	MOVSS        s+56(FP), X0
+	VBROADCASTSS X0, Y0
+	TESTQ        CX, CX
+	JE           row29done
+
+row29:
+	VMOVUPS lanesAVX2_ff800000<>+0(SB), Y1
+	VMOVUPS lanesAVX2_ff800000<>+0(SB), Y2
+	XORQ    SI, SI
+	MOVQ    $0x00000010, DI
+	CMPQ    DI, BX
+	JG      n30single
+
+n30unrolled:
+	VMOVUPS     (DX)(SI*4), Y3
+	VMOVUPS     (AX)(SI*4), Y4
+	VFMADD231PS Y0, Y4, Y3
+	VMOVUPS     Y3, (AX)(SI*4)
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     32(DX)(SI*4), Y3
+	VMOVUPS     32(AX)(SI*4), Y4
+	VFMADD231PS Y0, Y4, Y3
+	VMOVUPS     Y3, 32(AX)(SI*4)
+	VMAXPS      Y2, Y3, Y2
+	MOVQ        DI, SI
+	ADDQ        $0x10, DI
+	CMPQ        DI, BX
+	JLE         n30unrolled
+
+n30single:
+	LEAQ 8(SI), DI
+	CMPQ DI, BX
+	JG   n30rest
+
+n30one:
+	VMOVUPS     (DX)(SI*4), Y3
+	VMOVUPS     (AX)(SI*4), Y4
+	VFMADD231PS Y0, Y4, Y3
+	VMOVUPS     Y3, (AX)(SI*4)
+	VMAXPS      Y1, Y3, Y1
+	MOVQ        DI, SI
+	ADDQ        $0x08, DI
+	CMPQ        DI, BX
+	JLE         n30one
+
+n30rest:
+	MOVQ        BX, DI
+	SUBQ        SI, DI
+	JE          n30done
+	LEAQ        windowAVX2<>+0(SB), R8
+	NEGQ        DI
+	VMOVUPS     32(R8)(DI*4), Y3
+	VMASKMOVPS  (DX)(SI*4), Y3, Y4
+	VMASKMOVPS  (AX)(SI*4), Y3, Y5
+	VFMADD231PS Y0, Y5, Y4
+	VMASKMOVPS  Y4, Y3, (AX)(SI*4)
+	VMOVUPS     lanesAVX2_ff800000<>+0(SB), Y5
+	VBLENDVPS   Y3, Y4, Y5, Y3
+	VMAXPS      Y1, Y3, Y1
+
 n30done:
+	VMAXPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VMAXPS       X2, X1, X1
+	VPERMILPS    $0x4e, X1, X2
+	VMAXPS       X2, X1, X1
+	VPERMILPS    $0xb1, X1, X2
+	VMAXPS       X2, X1, X1
+	VBROADCASTSS X1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         SI, SI
+	MOVQ         $0x00000010, DI
+	CMPQ         DI, BX
+	JG           n31single
+
+n31unrolled:
+	VMOVUPS      (AX)(SI*4), Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y5
+	VMOVUPS      lanesAVX2_42b20000<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       lanesAVX2_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS lanesAVX2_3f318000<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesAVX2_b95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      lanesAVX2_3ab5121a<>+0(SB), Y6
+	VFMADD213PS  lanesAVX2_3c091cf1<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3d2aac79<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3e2aaa49<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3efffffe<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VMOVUPS      Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y4, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (AX)(SI*4)
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      32(AX)(SI*4), Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y5
+	VMOVUPS      lanesAVX2_42b20000<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       lanesAVX2_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS lanesAVX2_3f318000<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesAVX2_b95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      lanesAVX2_3ab5121a<>+0(SB), Y6
+	VFMADD213PS  lanesAVX2_3c091cf1<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3d2aac79<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3e2aaa49<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3efffffe<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VMOVUPS      Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y4, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, 32(AX)(SI*4)
+	VADDPS       Y6, Y3, Y3
+	MOVQ         DI, SI
+	ADDQ         $0x10, DI
+	CMPQ         DI, BX
+	JLE          n31unrolled
+
+n31single:
+	LEAQ 8(SI), DI
+	CMPQ DI, BX
+	JG   n31rest
+
+n31one:
+	VMOVUPS      (AX)(SI*4), Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y5
+	VMOVUPS      lanesAVX2_42b20000<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       lanesAVX2_3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VMOVUPS      Y4, Y4
+	VFNMADD231PS lanesAVX2_3f318000<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesAVX2_b95e8083<>+0(SB), Y5, Y4
+	VMOVUPS      lanesAVX2_3ab5121a<>+0(SB), Y6
+	VFMADD213PS  lanesAVX2_3c091cf1<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3d2aac79<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3e2aaa49<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3efffffe<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VMOVUPS      Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y4, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (AX)(SI*4)
+	VADDPS       Y6, Y2, Y2
+	MOVQ         DI, SI
+	ADDQ         $0x08, DI
+	CMPQ         DI, BX
+	JLE          n31one
+
+n31rest:
+	MOVQ         BX, DI
+	SUBQ         SI, DI
+	JE           n31done
+	LEAQ         windowAVX2<>+0(SB), R8
+	NEGQ         DI
+	VMOVUPS      32(R8)(DI*4), Y4
+	VMASKMOVPS   (AX)(SI*4), Y4, Y5
+	VSUBPS       Y1, Y5, Y1
+	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y5
+	VMOVUPS      lanesAVX2_42b20000<>+0(SB), Y6
+	VMINPS       Y1, Y6, Y1
+	VMAXPS       Y1, Y5, Y1
+	VMULPS       lanesAVX2_3fb8aa3b<>+0(SB), Y1, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VMOVUPS      Y1, Y1
+	VFNMADD231PS lanesAVX2_3f318000<>+0(SB), Y5, Y1
+	VFNMADD231PS lanesAVX2_b95e8083<>+0(SB), Y5, Y1
+	VMOVUPS      lanesAVX2_3ab5121a<>+0(SB), Y6
+	VFMADD213PS  lanesAVX2_3c091cf1<>+0(SB), Y1, Y6
+	VFMADD213PS  lanesAVX2_3d2aac79<>+0(SB), Y1, Y6
+	VFMADD213PS  lanesAVX2_3e2aaa49<>+0(SB), Y1, Y6
+	VFMADD213PS  lanesAVX2_3efffffe<>+0(SB), Y1, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y1, Y6
+	VFMADD213PS  lanesAVX2_3f800000<>+0(SB), Y1, Y6
+	VCVTPS2DQ    Y5, Y1
+	VPSRAD       $0x01, Y1, Y5
+	VPSUBD       Y5, Y1, Y1
+	VMOVUPS      Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VPADDD       lanesAVX2_0000007f<>+0(SB), Y1, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMASKMOVPS   Y6, Y4, (AX)(SI*4)
+	VMOVUPS      lanesAVX2_00000000<>+0(SB), Y1
+	VBLENDVPS    Y4, Y6, Y1, Y1
+	VADDPS       Y1, Y2, Y2
+
+n31done:
+	VMOVUPS      lanesAVX2_3f800000<>+0(SB), Y1
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0x4e, X2, X3
+	VADDPS       X3, X2, X2
+	VPERMILPS    $0xb1, X2, X3
+	VADDPS       X3, X2, X2
+	VBROADCASTSS X2, Y2
+	VDIVPS       Y2, Y1, Y1
+	XORQ         SI, SI
+	LEAQ         8(SI), DI
+	CMPQ         DI, BX
+	JG           n32rest
+
+n32one:
+	VMOVUPS (AX)(SI*4), Y2
+	VMULPS  Y1, Y2, Y2
+	VMOVUPS Y2, (AX)(SI*4)
+	MOVQ    DI, SI
+	ADDQ    $0x08, DI
+	CMPQ    DI, BX
+	JLE     n32one
+
+n32rest:
+	MOVQ       BX, DI
+	SUBQ       SI, DI
+	JE         n32done
+	LEAQ       windowAVX2<>+0(SB), R8
+	NEGQ       DI
+	VMOVUPS    32(R8)(DI*4), Y2
+	VMASKMOVPS (AX)(SI*4), Y2, Y3
+	VMULPS     Y1, Y3, Y1
+	VMASKMOVPS Y1, Y2, (AX)(SI*4)
+
+n32done:
+	LEAQ (AX)(BX*4), AX
+	DECQ CX
+	JNZ  row29
+
+row29done:
+	VZEROUPPER
+	RET
+
+// func softmaxGradRowsAVX2(dx []float32, y []float32, rows int, cols int, s float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·softmaxGradRowsAVX2(SB), NOSPLIT, $0-68
+	MOVQ         dx_base+0(FP), AX
+	MOVQ         y_base+24(FP), CX
+	MOVQ         rows+48(FP), DX
+	MOVQ         cols+56(FP), BX
+	MOVSS        s+64(FP), X0
+	VBROADCASTSS X0, Y0
+	TESTQ        DX, DX
+	JE           row33done
+
+row33:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	XORQ   SI, SI
+	MOVQ   $0x00000010, DI
+	CMPQ   DI, BX
+	JG     n34single
+
+n34unrolled:
+	VMOVUPS     (AX)(SI*4), Y3
+	VMOVUPS     (CX)(SI*4), Y4
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     32(AX)(SI*4), Y3
+	VMOVUPS     32(CX)(SI*4), Y4
+	VFMADD231PS Y4, Y3, Y2
+	MOVQ        DI, SI
+	ADDQ        $0x10, DI
+	CMPQ        DI, BX
+	JLE         n34unrolled
+
+n34single:
+	LEAQ 8(SI), DI
+	CMPQ DI, BX
+	JG   n34rest
+
+n34one:
+	VMOVUPS     (AX)(SI*4), Y3
+	VMOVUPS     (CX)(SI*4), Y4
+	VFMADD231PS Y4, Y3, Y1
+	MOVQ        DI, SI
+	ADDQ        $0x08, DI
+	CMPQ        DI, BX
+	JLE         n34one
+
+n34rest:
+	MOVQ        BX, DI
+	SUBQ        SI, DI
+	JE          n34done
+	LEAQ        windowAVX2<>+0(SB), R8
+	NEGQ        DI
+	VMOVUPS     32(R8)(DI*4), Y3
+	VMASKMOVPS  (AX)(SI*4), Y3, Y4
+	VMASKMOVPS  (CX)(SI*4), Y3, Y3
+	VFMADD231PS Y3, Y4, Y1
+
+n34done:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VPERMILPS    $0x4e, X1, X2
+	VADDPS       X2, X1, X1
+	VPERMILPS    $0xb1, X1, X2
+	VADDPS       X2, X1, X1
+	VBROADCASTSS X1, Y1
+	XORQ         SI, SI
+	LEAQ         8(SI), DI
+	CMPQ         DI, BX
+	JG           n35rest
+
+n35one:
+	VMOVUPS (CX)(SI*4), Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS (AX)(SI*4), Y3
+	VSUBPS  Y1, Y3, Y3
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(SI*4)
+	MOVQ    DI, SI
+	ADDQ    $0x08, DI
+	CMPQ    DI, BX
+	JLE     n35one
+
+n35rest:
+	MOVQ       BX, DI
+	SUBQ       SI, DI
+	JE         n35done
+	LEAQ       windowAVX2<>+0(SB), R8
+	NEGQ       DI
+	VMOVUPS    32(R8)(DI*4), Y2
+	VMASKMOVPS (CX)(SI*4), Y2, Y3
+	VMULPS     Y0, Y3, Y3
+	VMASKMOVPS (AX)(SI*4), Y2, Y4
+	VSUBPS     Y1, Y4, Y1
+	VMULPS     Y1, Y3, Y1
+	VMASKMOVPS Y1, Y2, (AX)(SI*4)
+
+n35done:
+	LEAQ (AX)(BX*4), AX
+	LEAQ (CX)(BX*4), CX
+	DECQ DX
+	JNZ  row33
+
+row33done:
 	VZEROUPPER
 	RET
 
@@ -2998,9 +3237,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n31rest
+	JG           n36rest
 
-n31one:
+n36one:
 	VMOVUPS     (SI)(DI*4), Y2
 	VMOVUPS     (DX)(DI*4), Y3
 	VSUBPS      Y0, Y3, Y3
@@ -3011,11 +3250,11 @@ n31one:
 	MOVQ        R8, DI
 	ADDQ        $0x08, R8
 	CMPQ        R8, CX
-	JLE         n31one
+	JLE         n36one
 
-n31rest:
+n36rest:
 	SUBQ        DI, CX
-	JE          n31done
+	JE          n36done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        CX
 	VMOVUPS     32(R8)(CX*4), Y2
@@ -3027,7 +3266,7 @@ n31rest:
 	VFMADD231PS Y1, Y0, Y3
 	VMASKMOVPS  Y3, Y2, (AX)(DI*4)
 
-n31done:
+n36done:
 	VZEROUPPER
 	RET
 
@@ -3047,9 +3286,9 @@ TEXT ·normGradSumsAVX2(SB), NOSPLIT, $0-88
 	XORQ         SI, SI
 	MOVQ         $0x00000010, DI
 	CMPQ         DI, CX
-	JG           n32single
+	JG           n37single
 
-n32unrolled:
+n37unrolled:
 	VMOVUPS     (DX)(SI*4), Y5
 	VMOVUPS     (BX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -3067,14 +3306,14 @@ n32unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n32unrolled
+	JLE         n37unrolled
 
-n32single:
+n37single:
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n32rest
+	JG   n37rest
 
-n32one:
+n37one:
 	VMOVUPS     (DX)(SI*4), Y5
 	VMOVUPS     (BX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -3085,11 +3324,11 @@ n32one:
 	MOVQ        DI, SI
 	ADDQ        $0x08, DI
 	CMPQ        DI, CX
-	JLE         n32one
+	JLE         n37one
 
-n32rest:
+n37rest:
 	SUBQ        SI, CX
-	JE          n32done
+	JE          n37done
 	LEAQ        windowAVX2<>+0(SB), DI
 	NEGQ        CX
 	VMOVUPS     32(DI)(CX*4), Y5
@@ -3101,7 +3340,7 @@ n32rest:
 	VSUBPS      Y0, Y5, Y0
 	VFMADD231PS Y0, Y6, Y3
 
-n32done:
+n37done:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X1
@@ -3142,9 +3381,9 @@ TEXT ·normGradAVX2(SB), NOSPLIT, $0-112
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n33rest
+	JG           n38rest
 
-n33one:
+n38one:
 	VMOVUPS      (BX)(DI*4), Y4
 	VMOVUPS      (SI)(DI*4), Y5
 	VMULPS       Y5, Y4, Y4
@@ -3158,11 +3397,11 @@ n33one:
 	MOVQ         R8, DI
 	ADDQ         $0x08, R8
 	CMPQ         R8, CX
-	JLE          n33one
+	JLE          n38one
 
-n33rest:
+n38rest:
 	SUBQ         DI, CX
-	JE           n33done
+	JE           n38done
 	LEAQ         windowAVX2<>+0(SB), R8
 	NEGQ         CX
 	VMOVUPS      32(R8)(CX*4), Y4
@@ -3177,7 +3416,7 @@ n33rest:
 	VMULPS       Y1, Y2, Y0
 	VMASKMOVPS   Y0, Y4, (AX)(DI*4)
 
-n33done:
+n38done:
 	VZEROUPPER
 	RET
 
@@ -3196,9 +3435,9 @@ TEXT ·normGradParamAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n34rest
+	JG           n39rest
 
-n34one:
+n39one:
 	VMOVUPS     (SI)(DI*4), Y2
 	VMOVUPS     (AX)(DI*4), Y3
 	VMOVUPS     (BX)(DI*4), Y4
@@ -3212,11 +3451,11 @@ n34one:
 	MOVQ        R8, DI
 	ADDQ        $0x08, R8
 	CMPQ        R8, CX
-	JLE         n34one
+	JLE         n39one
 
-n34rest:
+n39rest:
 	SUBQ        DI, CX
-	JE          n34done
+	JE          n39done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        CX
 	VMOVUPS     32(R8)(CX*4), Y2
@@ -3231,7 +3470,7 @@ n34rest:
 	VADDPS      Y3, Y0, Y0
 	VMASKMOVPS  Y0, Y2, (DX)(DI*4)
 
-n34done:
+n39done:
 	VZEROUPPER
 	RET
 
@@ -3255,9 +3494,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n35rest
+	JG           n40rest
 
-n35one:
+n40one:
 	VMOVUPS      (DX)(DI*4), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (BX)(DI*4), Y9
@@ -3279,11 +3518,11 @@ n35one:
 	MOVQ         R8, DI
 	ADDQ         $0x08, R8
 	CMPQ         R8, CX
-	JLE          n35one
+	JLE          n40one
 
-n35rest:
+n40rest:
 	SUBQ         DI, CX
-	JE           n35done
+	JE           n40done
 	LEAQ         windowAVX2<>+0(SB), R8
 	NEGQ         CX
 	VMOVUPS      32(R8)(CX*4), Y8
@@ -3306,6 +3545,6 @@ n35rest:
 	VFNMADD231PS Y6, Y0, Y1
 	VMASKMOVPS   Y1, Y8, (AX)(DI*4)
 
-n35done:
+n40done:
 	VZEROUPPER
 	RET

@@ -144,20 +144,20 @@ func sumSquaresAVX512(x []float32) float64
 //go:noescape
 func expSumAVX512(dst []float32, x []float32, shift float32) float32
 
-// scaleMaxAVX512 is dst = s·x, and its largest element.
-//
-//go:noescape
-func scaleMaxAVX512(dst []float32, x []float32, s float32) float32
-
-// scaleMaskMaxAVX512 is dst = s·x + mask, and its largest element.
-//
-//go:noescape
-func scaleMaskMaxAVX512(dst []float32, x []float32, mask []float32, s float32) float32
-
 // softmaxGradAVX512 is dx = s·y·(dy-dot).
 //
 //go:noescape
 func softmaxGradAVX512(dx []float32, y []float32, dy []float32, dot float32, s float32)
+
+// softmaxRowsAVX512 makes each row of x, as long as mask, the softmax of s·x + mask.
+//
+//go:noescape
+func softmaxRowsAVX512(x []float32, rows int, mask []float32, s float32)
+
+// softmaxGradRowsAVX512 is dx = s·y·(dx - Σ y·dx) for each row.
+//
+//go:noescape
+func softmaxGradRowsAVX512(dx []float32, y []float32, rows int, cols int, s float32)
 
 // normalizeAVX512 is dst = (x-mean)·rstd·γ + β.
 //

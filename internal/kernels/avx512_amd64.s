@@ -3227,153 +3227,6 @@ n27done:
 	VZEROUPPER
 	RET
 
-// func scaleMaxAVX512(dst []float32, x []float32, s float32) float32
-// Requires: AVX, AVX512F, BMI2, SSE
-TEXT ·scaleMaxAVX512(SB), NOSPLIT, $0-60
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         x_base+24(FP), DX
-	MOVSS        s+48(FP), X0
-	VBROADCASTSS X0, Z0
-	VMOVUPS      lanesAVX512_ff800000<>+0(SB), Z2
-	VMOVUPS      lanesAVX512_ff800000<>+0(SB), Z3
-	XORQ         BX, BX
-	MOVQ         $0x00000020, SI
-	CMPQ         SI, CX
-	JG           n28single
-
-n28unrolled:
-	VMOVUPS (DX)(BX*4), Z4
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)(BX*4)
-	VMAXPS  Z2, Z4, Z2
-	VMOVUPS 64(DX)(BX*4), Z4
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, 64(AX)(BX*4)
-	VMAXPS  Z3, Z4, Z3
-	MOVQ    SI, BX
-	ADDQ    $0x20, SI
-	CMPQ    SI, CX
-	JLE     n28unrolled
-
-n28single:
-	LEAQ 16(BX), SI
-	CMPQ SI, CX
-	JG   n28rest
-
-n28one:
-	VMOVUPS (DX)(BX*4), Z4
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)(BX*4)
-	VMAXPS  Z2, Z4, Z2
-	MOVQ    SI, BX
-	ADDQ    $0x10, SI
-	CMPQ    SI, CX
-	JLE     n28one
-
-n28rest:
-	SUBQ      BX, CX
-	JE        n28done
-	MOVQ      $0x0000ffff, SI
-	BZHIQ     CX, SI, SI
-	KMOVW     SI, K1
-	VMOVUPS.Z (DX)(BX*4), K1, Z4
-	VMULPS    Z0, Z4, Z0
-	VMOVUPS   Z0, K1, (AX)(BX*4)
-	VMOVUPS   lanesAVX512_ff800000<>+0(SB), Z4
-	VBLENDMPS Z0, Z4, K1, Z1
-	VMAXPS    Z2, Z1, Z2
-
-n28done:
-	VMAXPS        Z3, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VMAXPS        Y0, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X0
-	VMAXPS        X0, X2, X2
-	VPERMILPS     $0x4e, X2, X0
-	VMAXPS        X0, X2, X2
-	VPERMILPS     $0xb1, X2, X0
-	VMAXPS        X0, X2, X2
-	MOVSS         X2, ret+56(FP)
-	VZEROUPPER
-	RET
-
-// func scaleMaskMaxAVX512(dst []float32, x []float32, mask []float32, s float32) float32
-// Requires: AVX, AVX512F, BMI2, SSE
-TEXT ·scaleMaskMaxAVX512(SB), NOSPLIT, $0-84
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         x_base+24(FP), DX
-	MOVQ         mask_base+48(FP), BX
-	MOVSS        s+72(FP), X0
-	VBROADCASTSS X0, Z0
-	VMOVUPS      lanesAVX512_ff800000<>+0(SB), Z2
-	VMOVUPS      lanesAVX512_ff800000<>+0(SB), Z3
-	XORQ         SI, SI
-	MOVQ         $0x00000020, DI
-	CMPQ         DI, CX
-	JG           n29single
-
-n29unrolled:
-	VMOVUPS     (BX)(SI*4), Z4
-	VMOVUPS     (DX)(SI*4), Z5
-	VFMADD231PS Z0, Z5, Z4
-	VMOVUPS     Z4, (AX)(SI*4)
-	VMAXPS      Z2, Z4, Z2
-	VMOVUPS     64(BX)(SI*4), Z4
-	VMOVUPS     64(DX)(SI*4), Z5
-	VFMADD231PS Z0, Z5, Z4
-	VMOVUPS     Z4, 64(AX)(SI*4)
-	VMAXPS      Z3, Z4, Z3
-	MOVQ        DI, SI
-	ADDQ        $0x20, DI
-	CMPQ        DI, CX
-	JLE         n29unrolled
-
-n29single:
-	LEAQ 16(SI), DI
-	CMPQ DI, CX
-	JG   n29rest
-
-n29one:
-	VMOVUPS     (BX)(SI*4), Z4
-	VMOVUPS     (DX)(SI*4), Z5
-	VFMADD231PS Z0, Z5, Z4
-	VMOVUPS     Z4, (AX)(SI*4)
-	VMAXPS      Z2, Z4, Z2
-	MOVQ        DI, SI
-	ADDQ        $0x10, DI
-	CMPQ        DI, CX
-	JLE         n29one
-
-n29rest:
-	SUBQ        SI, CX
-	JE          n29done
-	MOVQ        $0x0000ffff, DI
-	BZHIQ       CX, DI, DI
-	KMOVW       DI, K1
-	VMOVUPS.Z   (BX)(SI*4), K1, Z4
-	VMOVUPS.Z   (DX)(SI*4), K1, Z5
-	VFMADD231PS Z0, Z5, Z4
-	VMOVUPS     Z4, K1, (AX)(SI*4)
-	VMOVUPS     lanesAVX512_ff800000<>+0(SB), Z0
-	VBLENDMPS   Z4, Z0, K1, Z1
-	VMAXPS      Z2, Z1, Z2
-
-n29done:
-	VMAXPS        Z3, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VMAXPS        Y0, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X0
-	VMAXPS        X0, X2, X2
-	VPERMILPS     $0x4e, X2, X0
-	VMAXPS        X0, X2, X2
-	VPERMILPS     $0xb1, X2, X0
-	VMAXPS        X0, X2, X2
-	MOVSS         X2, ret+80(FP)
-	VZEROUPPER
-	RET
-
 // func softmaxGradAVX512(dx []float32, y []float32, dy []float32, dot float32, s float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-80
@@ -3388,9 +3241,9 @@ TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-80
 	XORQ         SI, SI
 	LEAQ         16(SI), DI
 	CMPQ         DI, CX
-	JG           n30rest
+	JG           n28rest
 
-n30one:
+n28one:
 	VMOVUPS (DX)(SI*4), Z2
 	VMULPS  Z1, Z2, Z2
 	VMOVUPS (BX)(SI*4), Z3
@@ -3400,11 +3253,11 @@ n30one:
 	MOVQ    DI, SI
 	ADDQ    $0x10, DI
 	CMPQ    DI, CX
-	JLE     n30one
+	JLE     n28one
 
-n30rest:
+n28rest:
 	SUBQ      SI, CX
-	JE        n30done
+	JE        n28done
 	MOVQ      $0x0000ffff, DI
 	BZHIQ     CX, DI, DI
 	KMOVW     DI, K1
@@ -3415,7 +3268,359 @@ n30rest:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
+n28done:
+	VZEROUPPER
+	RET
+
+// func softmaxRowsAVX512(x []float32, rows int, mask []float32, s float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-60
+	MOVQ         x_base+0(FP), AX
+	MOVQ         rows+24(FP), CX
+	MOVQ         mask_base+32(FP), DX
+	MOVQ         mask_len+40(FP), BX
+	MOVSS        s+56(FP), X0
+	VBROADCASTSS X0, Z0
+	TESTQ        CX, CX
+	JE           row29done
+
+row29:
+	VMOVUPS lanesAVX512_ff800000<>+0(SB), Z5
+	VMOVUPS lanesAVX512_ff800000<>+0(SB), Z6
+	XORQ    SI, SI
+	MOVQ    $0x00000020, DI
+	CMPQ    DI, BX
+	JG      n30single
+
+n30unrolled:
+	VMOVUPS     (DX)(SI*4), Z7
+	VMOVUPS     (AX)(SI*4), Z8
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS     Z7, (AX)(SI*4)
+	VMAXPS      Z5, Z7, Z5
+	VMOVUPS     64(DX)(SI*4), Z7
+	VMOVUPS     64(AX)(SI*4), Z8
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS     Z7, 64(AX)(SI*4)
+	VMAXPS      Z6, Z7, Z6
+	MOVQ        DI, SI
+	ADDQ        $0x20, DI
+	CMPQ        DI, BX
+	JLE         n30unrolled
+
+n30single:
+	LEAQ 16(SI), DI
+	CMPQ DI, BX
+	JG   n30rest
+
+n30one:
+	VMOVUPS     (DX)(SI*4), Z7
+	VMOVUPS     (AX)(SI*4), Z8
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS     Z7, (AX)(SI*4)
+	VMAXPS      Z5, Z7, Z5
+	MOVQ        DI, SI
+	ADDQ        $0x10, DI
+	CMPQ        DI, BX
+	JLE         n30one
+
+n30rest:
+	MOVQ        BX, DI
+	SUBQ        SI, DI
+	JE          n30done
+	MOVQ        $0x0000ffff, R8
+	BZHIQ       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (DX)(SI*4), K1, Z7
+	VMOVUPS.Z   (AX)(SI*4), K1, Z8
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS     Z7, K1, (AX)(SI*4)
+	VMOVUPS     lanesAVX512_ff800000<>+0(SB), Z8
+	VBLENDMPS   Z7, Z8, K1, Z1
+	VMAXPS      Z5, Z1, Z5
+
 n30done:
+	VMAXPS        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VMAXPS        Y6, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X6
+	VMAXPS        X6, X5, X5
+	VPERMILPS     $0x4e, X5, X6
+	VMAXPS        X6, X5, X5
+	VPERMILPS     $0xb1, X5, X6
+	VMAXPS        X6, X5, X5
+	VBROADCASTSS  X5, Z5
+	VPXORD        Z2, Z2, Z2
+	VPXORD        Z3, Z3, Z3
+	XORQ          SI, SI
+	MOVQ          $0x00000020, DI
+	CMPQ          DI, BX
+	JG            n31single
+
+n31unrolled:
+	VMOVUPS      (AX)(SI*4), Z6
+	VSUBPS       Z5, Z6, Z6
+	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z7
+	VMOVUPS      lanesAVX512_42b20000<>+0(SB), Z8
+	VMINPS       Z6, Z8, Z6
+	VMAXPS       Z6, Z7, Z6
+	VMULPS       lanesAVX512_3fb8aa3b<>+0(SB), Z6, Z7
+	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVUPS      Z6, Z6
+	VFNMADD231PS lanesAVX512_3f318000<>+0(SB), Z7, Z6
+	VFNMADD231PS lanesAVX512_b95e8083<>+0(SB), Z7, Z6
+	VMOVUPS      lanesAVX512_3ab5121a<>+0(SB), Z8
+	VFMADD213PS  lanesAVX512_3c091cf1<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3d2aac79<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3e2aaa49<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3efffffe<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z6, Z8
+	VSCALEFPS    Z7, Z8, Z6
+	VMOVUPS      Z6, (AX)(SI*4)
+	VADDPS       Z6, Z2, Z2
+	VMOVUPS      64(AX)(SI*4), Z6
+	VSUBPS       Z5, Z6, Z6
+	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z7
+	VMOVUPS      lanesAVX512_42b20000<>+0(SB), Z8
+	VMINPS       Z6, Z8, Z6
+	VMAXPS       Z6, Z7, Z6
+	VMULPS       lanesAVX512_3fb8aa3b<>+0(SB), Z6, Z7
+	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVUPS      Z6, Z6
+	VFNMADD231PS lanesAVX512_3f318000<>+0(SB), Z7, Z6
+	VFNMADD231PS lanesAVX512_b95e8083<>+0(SB), Z7, Z6
+	VMOVUPS      lanesAVX512_3ab5121a<>+0(SB), Z8
+	VFMADD213PS  lanesAVX512_3c091cf1<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3d2aac79<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3e2aaa49<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3efffffe<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z6, Z8
+	VSCALEFPS    Z7, Z8, Z6
+	VMOVUPS      Z6, 64(AX)(SI*4)
+	VADDPS       Z6, Z3, Z3
+	MOVQ         DI, SI
+	ADDQ         $0x20, DI
+	CMPQ         DI, BX
+	JLE          n31unrolled
+
+n31single:
+	LEAQ 16(SI), DI
+	CMPQ DI, BX
+	JG   n31rest
+
+n31one:
+	VMOVUPS      (AX)(SI*4), Z6
+	VSUBPS       Z5, Z6, Z6
+	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z7
+	VMOVUPS      lanesAVX512_42b20000<>+0(SB), Z8
+	VMINPS       Z6, Z8, Z6
+	VMAXPS       Z6, Z7, Z6
+	VMULPS       lanesAVX512_3fb8aa3b<>+0(SB), Z6, Z7
+	VRNDSCALEPS  $0x00, Z7, Z7
+	VMOVUPS      Z6, Z6
+	VFNMADD231PS lanesAVX512_3f318000<>+0(SB), Z7, Z6
+	VFNMADD231PS lanesAVX512_b95e8083<>+0(SB), Z7, Z6
+	VMOVUPS      lanesAVX512_3ab5121a<>+0(SB), Z8
+	VFMADD213PS  lanesAVX512_3c091cf1<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3d2aac79<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3e2aaa49<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3efffffe<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z6, Z8
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z6, Z8
+	VSCALEFPS    Z7, Z8, Z6
+	VMOVUPS      Z6, (AX)(SI*4)
+	VADDPS       Z6, Z2, Z2
+	MOVQ         DI, SI
+	ADDQ         $0x10, DI
+	CMPQ         DI, BX
+	JLE          n31one
+
+n31rest:
+	MOVQ         BX, DI
+	SUBQ         SI, DI
+	JE           n31done
+	MOVQ         $0x0000ffff, R8
+	BZHIQ        DI, R8, R8
+	KMOVW        R8, K1
+	VMOVUPS.Z    (AX)(SI*4), K1, Z6
+	VSUBPS       Z5, Z6, Z5
+	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z6
+	VMOVUPS      lanesAVX512_42b20000<>+0(SB), Z7
+	VMINPS       Z5, Z7, Z5
+	VMAXPS       Z5, Z6, Z5
+	VMULPS       lanesAVX512_3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS  $0x00, Z6, Z6
+	VMOVUPS      Z5, Z5
+	VFNMADD231PS lanesAVX512_3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS lanesAVX512_b95e8083<>+0(SB), Z6, Z5
+	VMOVUPS      lanesAVX512_3ab5121a<>+0(SB), Z7
+	VFMADD213PS  lanesAVX512_3c091cf1<>+0(SB), Z5, Z7
+	VFMADD213PS  lanesAVX512_3d2aac79<>+0(SB), Z5, Z7
+	VFMADD213PS  lanesAVX512_3e2aaa49<>+0(SB), Z5, Z7
+	VFMADD213PS  lanesAVX512_3efffffe<>+0(SB), Z5, Z7
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS  lanesAVX512_3f800000<>+0(SB), Z5, Z7
+	VSCALEFPS    Z6, Z7, Z5
+	VMOVUPS      Z5, K1, (AX)(SI*4)
+	VMOVUPS      lanesAVX512_00000000<>+0(SB), Z6
+	VBLENDMPS    Z5, Z6, K1, Z4
+	VADDPS       Z4, Z2, Z2
+
+n31done:
+	VMOVUPS       lanesAVX512_3f800000<>+0(SB), Z5
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X6
+	VADDPS        X6, X2, X2
+	VPERMILPS     $0x4e, X2, X6
+	VADDPS        X6, X2, X2
+	VPERMILPS     $0xb1, X2, X6
+	VADDPS        X6, X2, X2
+	VBROADCASTSS  X2, Z6
+	VDIVPS        Z6, Z5, Z5
+	XORQ          SI, SI
+	LEAQ          16(SI), DI
+	CMPQ          DI, BX
+	JG            n32rest
+
+n32one:
+	VMOVUPS (AX)(SI*4), Z6
+	VMULPS  Z5, Z6, Z6
+	VMOVUPS Z6, (AX)(SI*4)
+	MOVQ    DI, SI
+	ADDQ    $0x10, DI
+	CMPQ    DI, BX
+	JLE     n32one
+
+n32rest:
+	MOVQ      BX, DI
+	SUBQ      SI, DI
+	JE        n32done
+	MOVQ      $0x0000ffff, R8
+	BZHIQ     DI, R8, R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (AX)(SI*4), K1, Z6
+	VMULPS    Z5, Z6, Z5
+	VMOVUPS   Z5, K1, (AX)(SI*4)
+
+n32done:
+	LEAQ (AX)(BX*4), AX
+	DECQ CX
+	JNZ  row29
+
+row29done:
+	VZEROUPPER
+	RET
+
+// func softmaxGradRowsAVX512(dx []float32, y []float32, rows int, cols int, s float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·softmaxGradRowsAVX512(SB), NOSPLIT, $0-68
+	MOVQ         dx_base+0(FP), AX
+	MOVQ         y_base+24(FP), CX
+	MOVQ         rows+48(FP), DX
+	MOVQ         cols+56(FP), BX
+	MOVSS        s+64(FP), X0
+	VBROADCASTSS X0, Z0
+	TESTQ        DX, DX
+	JE           row33done
+
+row33:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	XORQ   SI, SI
+	MOVQ   $0x00000020, DI
+	CMPQ   DI, BX
+	JG     n34single
+
+n34unrolled:
+	VMOVUPS     (AX)(SI*4), Z3
+	VMOVUPS     (CX)(SI*4), Z4
+	VFMADD231PS Z4, Z3, Z1
+	VMOVUPS     64(AX)(SI*4), Z3
+	VMOVUPS     64(CX)(SI*4), Z4
+	VFMADD231PS Z4, Z3, Z2
+	MOVQ        DI, SI
+	ADDQ        $0x20, DI
+	CMPQ        DI, BX
+	JLE         n34unrolled
+
+n34single:
+	LEAQ 16(SI), DI
+	CMPQ DI, BX
+	JG   n34rest
+
+n34one:
+	VMOVUPS     (AX)(SI*4), Z3
+	VMOVUPS     (CX)(SI*4), Z4
+	VFMADD231PS Z4, Z3, Z1
+	MOVQ        DI, SI
+	ADDQ        $0x10, DI
+	CMPQ        DI, BX
+	JLE         n34one
+
+n34rest:
+	MOVQ        BX, DI
+	SUBQ        SI, DI
+	JE          n34done
+	MOVQ        $0x0000ffff, R8
+	BZHIQ       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (AX)(SI*4), K1, Z3
+	VMOVUPS.Z   (CX)(SI*4), K1, Z4
+	VFMADD231PS Z4, Z3, Z1
+
+n34done:
+	VADDPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPS        X3, X1, X1
+	VPERMILPS     $0x4e, X1, X3
+	VADDPS        X3, X1, X1
+	VPERMILPS     $0xb1, X1, X3
+	VADDPS        X3, X1, X1
+	VBROADCASTSS  X1, Z3
+	XORQ          SI, SI
+	LEAQ          16(SI), DI
+	CMPQ          DI, BX
+	JG            n35rest
+
+n35one:
+	VMOVUPS (CX)(SI*4), Z4
+	VMULPS  Z0, Z4, Z4
+	VMOVUPS (AX)(SI*4), Z5
+	VSUBPS  Z3, Z5, Z5
+	VMULPS  Z5, Z4, Z4
+	VMOVUPS Z4, (AX)(SI*4)
+	MOVQ    DI, SI
+	ADDQ    $0x10, DI
+	CMPQ    DI, BX
+	JLE     n35one
+
+n35rest:
+	MOVQ      BX, DI
+	SUBQ      SI, DI
+	JE        n35done
+	MOVQ      $0x0000ffff, R8
+	BZHIQ     DI, R8, R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (CX)(SI*4), K1, Z4
+	VMULPS    Z0, Z4, Z4
+	VMOVUPS.Z (AX)(SI*4), K1, Z5
+	VSUBPS    Z3, Z5, Z3
+	VMULPS    Z3, Z4, Z3
+	VMOVUPS   Z3, K1, (AX)(SI*4)
+
+n35done:
+	LEAQ (AX)(BX*4), AX
+	LEAQ (CX)(BX*4), CX
+	DECQ DX
+	JNZ  row33
+
+row33done:
 	VZEROUPPER
 	RET
 
@@ -3434,9 +3639,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n31rest
+	JG           n36rest
 
-n31one:
+n36one:
 	VMOVUPS     (SI)(DI*4), Z2
 	VMOVUPS     (DX)(DI*4), Z3
 	VSUBPS      Z0, Z3, Z3
@@ -3447,11 +3652,11 @@ n31one:
 	MOVQ        R8, DI
 	ADDQ        $0x10, R8
 	CMPQ        R8, CX
-	JLE         n31one
+	JLE         n36one
 
-n31rest:
+n36rest:
 	SUBQ        DI, CX
-	JE          n31done
+	JE          n36done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       CX, R8, R8
 	KMOVW       R8, K1
@@ -3463,7 +3668,7 @@ n31rest:
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (AX)(DI*4)
 
-n31done:
+n36done:
 	VZEROUPPER
 	RET
 
@@ -3483,9 +3688,9 @@ TEXT ·normGradSumsAVX512(SB), NOSPLIT, $0-88
 	XORQ         SI, SI
 	MOVQ         $0x00000020, DI
 	CMPQ         DI, CX
-	JG           n32single
+	JG           n37single
 
-n32unrolled:
+n37unrolled:
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (BX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -3503,14 +3708,14 @@ n32unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x20, DI
 	CMPQ        DI, CX
-	JLE         n32unrolled
+	JLE         n37unrolled
 
-n32single:
+n37single:
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n32rest
+	JG   n37rest
 
-n32one:
+n37one:
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (BX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -3521,11 +3726,11 @@ n32one:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n32one
+	JLE         n37one
 
-n32rest:
+n37rest:
 	SUBQ        SI, CX
-	JE          n32done
+	JE          n37done
 	MOVQ        $0x0000ffff, DI
 	BZHIQ       CX, DI, DI
 	KMOVW       DI, K1
@@ -3537,7 +3742,7 @@ n32rest:
 	VSUBPS      Z0, Z6, Z0
 	VFMADD231PS Z0, Z5, Z3
 
-n32done:
+n37done:
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPS        Y0, Y1, Y1
@@ -3582,9 +3787,9 @@ TEXT ·normGradAVX512(SB), NOSPLIT, $0-112
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n33rest
+	JG           n38rest
 
-n33one:
+n38one:
 	VMOVUPS      (BX)(DI*4), Z4
 	VMOVUPS      (SI)(DI*4), Z5
 	VMULPS       Z5, Z4, Z4
@@ -3598,11 +3803,11 @@ n33one:
 	MOVQ         R8, DI
 	ADDQ         $0x10, R8
 	CMPQ         R8, CX
-	JLE          n33one
+	JLE          n38one
 
-n33rest:
+n38rest:
 	SUBQ         DI, CX
-	JE           n33done
+	JE           n38done
 	MOVQ         $0x0000ffff, R8
 	BZHIQ        CX, R8, R8
 	KMOVW        R8, K1
@@ -3617,7 +3822,7 @@ n33rest:
 	VMULPS       Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)(DI*4)
 
-n33done:
+n38done:
 	VZEROUPPER
 	RET
 
@@ -3636,9 +3841,9 @@ TEXT ·normGradParamAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n34rest
+	JG           n39rest
 
-n34one:
+n39one:
 	VMOVUPS     (SI)(DI*4), Z2
 	VMOVUPS     (AX)(DI*4), Z3
 	VMOVUPS     (BX)(DI*4), Z4
@@ -3652,11 +3857,11 @@ n34one:
 	MOVQ        R8, DI
 	ADDQ        $0x10, R8
 	CMPQ        R8, CX
-	JLE         n34one
+	JLE         n39one
 
-n34rest:
+n39rest:
 	SUBQ        DI, CX
-	JE          n34done
+	JE          n39done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       CX, R8, R8
 	KMOVW       R8, K1
@@ -3671,7 +3876,7 @@ n34rest:
 	VADDPS      Z2, Z0, Z0
 	VMOVUPS     Z0, K1, (DX)(DI*4)
 
-n34done:
+n39done:
 	VZEROUPPER
 	RET
 
@@ -3695,9 +3900,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n35rest
+	JG           n40rest
 
-n35one:
+n40one:
 	VMOVUPS      (DX)(DI*4), Z8
 	VMULPS       Z0, Z8, Z8
 	VMOVUPS      (BX)(DI*4), Z9
@@ -3719,11 +3924,11 @@ n35one:
 	MOVQ         R8, DI
 	ADDQ         $0x10, R8
 	CMPQ         R8, CX
-	JLE          n35one
+	JLE          n40one
 
-n35rest:
+n40rest:
 	SUBQ         DI, CX
-	JE           n35done
+	JE           n40done
 	MOVQ         $0x0000ffff, R8
 	BZHIQ        CX, R8, R8
 	KMOVW        R8, K1
@@ -3746,6 +3951,6 @@ n35rest:
 	VFNMADD231PS Z6, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(DI*4)
 
-n35done:
+n40done:
 	VZEROUPPER
 	RET

@@ -157,36 +157,27 @@ func sumSquaresGo(x []float32) float64 {
 	return (s[0] + s[1]) + (s[2] + s[3])
 }
 
-func scaleMaxGo(dst, x []float32, s float32) float32 {
-	m := float32(math.Inf(-1))
-	x = x[:len(dst)]
-	for i := range dst {
-		v := s * x[i]
-		dst[i] = v
-		if v > m {
-			m = v
-		}
-	}
-	return m
-}
-
-func scaleMaskMaxGo(dst, x, mask []float32, s float32) float32 {
-	m := float32(math.Inf(-1))
-	x, mask = x[:len(dst)], mask[:len(dst)]
-	for i := range dst {
-		v := s*x[i] + mask[i]
-		dst[i] = v
-		if v > m {
-			m = v
-		}
-	}
-	return m
-}
-
 func softmaxGradGo(dx, y, dy []float32, dot, s float32) {
 	y, dy = y[:len(dx)], dy[:len(dx)]
 	for i := range dx {
 		dx[i] = s * y[i] * (dy[i] - dot)
+	}
+}
+
+func softmaxRowsGo(x []float32, rows int, mask []float32, s float32) {
+	for n := len(mask); rows > 0; rows, x = rows-1, x[n:] {
+		row := x[:n]
+		for i, v := range row {
+			row[i] = s*v + mask[i]
+		}
+		scaleGo(row, row, 1/expSumGo(row, row, maxGo(row)))
+	}
+}
+
+func softmaxGradRowsGo(dx, y []float32, rows, cols int, s float32) {
+	for r := range rows {
+		d, p := dx[r*cols:(r+1)*cols], y[r*cols:(r+1)*cols]
+		softmaxGradGo(d, p, d, dotGo(p, d), s)
 	}
 }
 

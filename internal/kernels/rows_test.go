@@ -45,6 +45,13 @@ func TestSoftmaxRows(t *testing.T) {
 			logY, logDx := make([]float32, len(x)), make([]float32, len(x))
 			LogSoftmaxRows(logY, x, rows, cols)
 			LogSoftmaxRowsGrad(logDx, logY, dy, rows, cols)
+			// The loops of attention: the mask is taken off x and half of the rest given, to be put back.
+			several, severalDx, mask := make([]float32, len(x)), append([]float32{}, dy...), normal(cols, 3)
+			for i, v := range x {
+				several[i] = (v - mask[i%cols]) / 2
+			}
+			vec.softmaxRows(several, rows, mask, 2)
+			vec.softmaxGradRows(severalDx, y, rows, cols, 1)
 			for r := range rows {
 				i, j := r*cols, (r+1)*cols
 				name := fmt.Sprintf("%d×%d row %d", rows, cols, r)
@@ -62,6 +69,8 @@ func TestSoftmaxRows(t *testing.T) {
 					grad[c], logs[c], logGrad[c] = p*(d-dot), math.Log(p), d-p*sum
 				}
 				compare(t, "SoftmaxRowsGrad "+name, dx[i:j], grad, 4e-6, 1e-6)
+				compare(t, "softmaxRows "+name, several[i:j], want, 8e-6, tiny) // of rounded arguments
+				compare(t, "softmaxGradRows "+name, severalDx[i:j], grad, 4e-6, 1e-6)
 				compare(t, "LogSoftmaxRows "+name, logY[i:j], logs, 1e-6, 1e-6)
 				compare(t, "LogSoftmaxRowsGrad "+name, logDx[i:j], logGrad, 4e-6, 2e-6)
 			}
@@ -91,6 +100,10 @@ func TestSoftmaxOfSpecialRows(t *testing.T) {
 			y := make([]float32, len(x))
 			SoftmaxRows(y, x, 1, len(x))
 			compare(t, name, y, softmaxOf(float64s(x)), 2e-6, tiny)
+			two := append(append([]float32{}, x...), x...)
+			vec.softmaxRows(two, 2, make([]float32, len(x)), 1)
+			compare(t, name+", first of two rows", two[:len(x)], softmaxOf(float64s(x)), 2e-6, tiny)
+			compare(t, name+", second of two rows", two[len(x):], softmaxOf(float64s(x)), 2e-6, tiny)
 		}
 	})
 }

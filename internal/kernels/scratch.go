@@ -7,7 +7,7 @@ import (
 )
 
 // scratch is memory that one thread uses during one chunk.
-type scratch struct{ a, b []float32 }
+type scratch struct{ a, b, mask []float32 }
 
 var scratches parallel.Free[scratch]
 

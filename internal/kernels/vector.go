@@ -19,11 +19,13 @@ type vector struct {
 	max           func(x []float32) float32 // -Inf for none; NaN are passed over
 	sum           func(x []float32) float32
 	dot           func(x, y []float32) float32
-	squaresAround func(x []float32, mean float32) float32         // Σ (x-mean)²
-	expSum        func(dst, x []float32, shift float32) float32   // dst = exp(x-shift); Σ dst
-	scaleMax      func(dst, x []float32, s float32) float32       // dst = s·x; max dst
-	scaleMaskMax  func(dst, x, mask []float32, s float32) float32 // dst = s·x + mask; max dst
-	softmaxGrad   func(dx, y, dy []float32, dot, s float32)       // dx = s·y·(dy-dot)
+	squaresAround func(x []float32, mean float32) float32       // Σ (x-mean)²
+	expSum        func(dst, x []float32, shift float32) float32 // dst = exp(x-shift); Σ dst
+	softmaxGrad   func(dx, y, dy []float32, dot, s float32)     // dx = s·y·(dy-dot)
+
+	softmaxRows     func(x []float32, rows int, mask []float32, s float32) // each row x = softmax(s·x + mask)
+	softmaxGradRows func(dx, y []float32, rows, cols int, s float32)       // each row dx = s·y·(dx - Σ y·dx)
+
 	normalize     func(dst, x, gamma, beta []float32, mean, rstd float32)
 	normGradSums  func(x, gamma, dy []float32, mean, rstd float32) (g, gx float32) // Σ γ·dy, Σ γ·dy·x̂
 	normGrad      func(dx, x, gamma, dy []float32, mean, rstd, a, b float32)       // dx = rstd·(γ·dy - a - b·x̂)
@@ -44,7 +46,7 @@ var portable = vector{
 	exp: expGo, log: logGo, sqrt: sqrtGo, tanh: tanhGo, sigmoid: sigmoidGo, relu: reluGo, erf: erfGo, gelu: geluGo, geluTanh: geluTanhGo,
 	tanhGrad: tanhGradGo, sigmoidGrad: sigmoidGradGo, reluGrad: reluGradGo, geluGrad: geluGradGo, geluTanhGrad: geluTanhGradGo,
 	max: maxGo, sum: sumGo, dot: dotGo, squaresAround: squaresAroundGo,
-	expSum: expSumGo, scaleMax: scaleMaxGo, scaleMaskMax: scaleMaskMaxGo, softmaxGrad: softmaxGradGo,
+	expSum: expSumGo, softmaxGrad: softmaxGradGo, softmaxRows: softmaxRowsGo, softmaxGradRows: softmaxGradRowsGo,
 	normalize: normalizeGo, normGradSums: normGradSumsGo, normGrad: normGradGo, normGradParam: normGradParamGo,
 	sumSquares: sumSquaresGo, adamW: adamWGo,
 }

@@ -15,7 +15,7 @@ var avx2 = vector{
 	exp: expAVX2, log: logAVX2, sqrt: sqrtAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, relu: reluAVX2, erf: erfAVX2, gelu: geluAVX2, geluTanh: geluTanhAVX2,
 	tanhGrad: tanhGradAVX2, sigmoidGrad: sigmoidGradAVX2, reluGrad: reluGradAVX2, geluGrad: geluGradAVX2, geluTanhGrad: geluTanhGradAVX2,
 	max: maxAVX2, sum: sumAVX2, dot: dotAVX2, squaresAround: squaresAroundAVX2,
-	expSum: expSumAVX2, scaleMax: scaleMaxAVX2, scaleMaskMax: scaleMaskMaxAVX2, softmaxGrad: softmaxGradAVX2,
+	expSum: expSumAVX2, softmaxGrad: softmaxGradAVX2, softmaxRows: softmaxRowsAVX2, softmaxGradRows: softmaxGradRowsAVX2,
 	normalize: normalizeAVX2, normGradSums: normGradSumsAVX2, normGrad: normGradAVX2, normGradParam: normGradParamAVX2,
 	sumSquares: sumSquaresAVX2, adamW: adamWAVX2,
 }
@@ -26,7 +26,7 @@ var avx512 = vector{
 	exp: expAVX512, log: logAVX512, sqrt: sqrtAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, relu: reluAVX512, erf: erfAVX512, gelu: geluAVX512, geluTanh: geluTanhAVX512,
 	tanhGrad: tanhGradAVX512, sigmoidGrad: sigmoidGradAVX512, reluGrad: reluGradAVX512, geluGrad: geluGradAVX512, geluTanhGrad: geluTanhGradAVX512,
 	max: maxAVX512, sum: sumAVX512, dot: dotAVX512, squaresAround: squaresAroundAVX512,
-	expSum: expSumAVX512, scaleMax: scaleMaxAVX512, scaleMaskMax: scaleMaskMaxAVX512, softmaxGrad: softmaxGradAVX512,
+	expSum: expSumAVX512, softmaxGrad: softmaxGradAVX512, softmaxRows: softmaxRowsAVX512, softmaxGradRows: softmaxGradRowsAVX512,
 	normalize: normalizeAVX512, normGradSums: normGradSumsAVX512, normGrad: normGradAVX512, normGradParam: normGradParamAVX512,
 	sumSquares: sumSquaresAVX512, adamW: adamWAVX512,
 }

@@ -339,6 +339,10 @@ func slicePtr(name string) GPVirtual {
 	return Load(Param(name).Base(), GP64()).(GPVirtual)
 }
 
+func gp(name string) GPVirtual {
+	return Load(Param(name), GP64()).(GPVirtual)
+}
+
 func sliceLen(name string) GPVirtual {
 	return Load(Param(name).Len(), GP64()).(GPVirtual)
 }

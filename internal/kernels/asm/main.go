@@ -21,6 +21,7 @@ func main() {
 	s.functions()
 	s.reductions()
 	s.softmax()
+	s.softmaxRows()
 	s.normalisation()
 	s.adamW()
 	Generate()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -108,34 +109,6 @@ func (s *isa) softmax() {
 	})
 	s.result(s.total(acc))
 
-	top := func() []VecVirtual {
-		return s.accumulators(2, func() VecVirtual { return s.copyOf(s.constant(math.Inf(-1))) })
-	}
-	largest := func(a, b, dst Op) { VMAXPS(a, b, dst) }
-
-	s.function("scaleMax", "(dst, x []float32, s float32) float32", "scaleMax"+s.name+" is dst = s·x, and its largest element.")
-	dst, n, x = slicePtr("dst"), sliceLen("dst"), slicePtr("x")
-	scalar := s.broadcast("s")
-	acc = top()
-	s.each(n, 2, func(at func(GPVirtual) Mem, u int) {
-		v := s.mul(s.load(at(x)), scalar)
-		s.store(v, at(dst))
-		VMAXPS(acc[u], s.others(v, math.Inf(-1)), acc[u])
-	})
-	s.result(s.fold(acc, largest))
-
-	s.function("scaleMaskMax", "(dst, x, mask []float32, s float32) float32", "scaleMaskMax"+s.name+" is dst = s·x + mask, and its largest element.")
-	dst, n, x = slicePtr("dst"), sliceLen("dst"), slicePtr("x")
-	mask, scalar := slicePtr("mask"), s.broadcast("s")
-	acc = top()
-	s.each(n, 2, func(at func(GPVirtual) Mem, u int) {
-		v := s.load(at(mask))
-		s.addProduct(v, s.load(at(x)), scalar)
-		s.store(v, at(dst))
-		VMAXPS(acc[u], s.others(v, math.Inf(-1)), acc[u])
-	})
-	s.result(s.fold(acc, largest))
-
 	s.function("softmaxGrad", "(dx, y, dy []float32, dot, s float32)", "softmaxGrad"+s.name+" is dx = s·y·(dy-dot).")
 	dx, n, y, dy := slicePtr("dx"), sliceLen("dx"), slicePtr("y"), slicePtr("dy")
 	dot, scale := s.broadcast("dot"), s.broadcast("s")
@@ -143,6 +116,67 @@ func (s *isa) softmax() {
 		s.store(s.mul(s.mul(s.load(at(y)), scale), s.sub(s.load(at(dy)), dot)), at(dx))
 	})
 	s.end()
+}
+
+// softmaxRows handles several rows in a call: those of attention are short.
+func (s *isa) softmaxRows() {
+	s.function("softmaxRows", "(x []float32, rows int, mask []float32, s float32)", "softmaxRows"+s.name+" makes each row of x, as long as mask, the softmax of s·x + mask.")
+	x, rows, mask, n := slicePtr("x"), gp("rows"), slicePtr("mask"), sliceLen("mask")
+	scalar := s.broadcast("s")
+	s.eachRow(rows, func() {
+		top := s.accumulators(2, func() VecVirtual { return s.copyOf(s.constant(math.Inf(-1))) })
+		s.each(n, 2, func(at func(GPVirtual) Mem, u int) {
+			v := s.load(at(mask))
+			s.addProduct(v, s.load(at(x)), scalar)
+			s.store(v, at(x))
+			VMAXPS(top[u], s.others(v, math.Inf(-1)), top[u])
+		})
+		shift := s.repeat(s.fold(top, func(a, b, dst Op) { VMAXPS(a, b, dst) }))
+		sum := s.accumulators(2, s.zero)
+		s.each(n, 2, func(at func(GPVirtual) Mem, u int) {
+			e := s.exp(s.sub(s.load(at(x)), shift))
+			s.store(e, at(x))
+			VADDPS(s.others(e, 0), sum[u], sum[u])
+		})
+		inverse := s.div(s.copyOf(s.constant(1)), s.repeat(s.total(sum)))
+		s.each(n, 1, func(at func(GPVirtual) Mem, _ int) { s.store(s.mul(s.load(at(x)), inverse), at(x)) })
+		LEAQ(Mem{Base: x, Index: n, Scale: 4}, x)
+	})
+	s.end()
+
+	s.function("softmaxGradRows", "(dx, y []float32, rows, cols int, s float32)", "softmaxGradRows"+s.name+" is dx = s·y·(dx - Σ y·dx) for each row.")
+	dx, y, rows, n := slicePtr("dx"), slicePtr("y"), gp("rows"), gp("cols")
+	scalar = s.broadcast("s")
+	s.eachRow(rows, func() {
+		acc := s.accumulators(2, s.zero)
+		s.each(n, 2, func(at func(GPVirtual) Mem, u int) { s.addProduct(acc[u], s.load(at(dx)), s.load(at(y))) })
+		dot := s.repeat(s.total(acc))
+		s.each(n, 1, func(at func(GPVirtual) Mem, _ int) {
+			s.store(s.mul(s.mul(s.load(at(y)), scalar), s.sub(s.load(at(dx)), dot)), at(dx))
+		})
+		LEAQ(Mem{Base: dx, Index: n, Scale: 4}, dx)
+		LEAQ(Mem{Base: y, Index: n, Scale: 4}, y)
+	})
+	s.end()
+}
+
+// eachRow runs body rows times.
+func (s *isa) eachRow(rows GPVirtual, body func()) {
+	label := fmt.Sprintf("row%d", s.unique())
+	TESTQ(rows, rows)
+	JE(LabelRef(label + "done"))
+	Label(label)
+	body()
+	DECQ(rows)
+	JNZ(LabelRef(label))
+	Label(label + "done")
+}
+
+// repeat fills a register with the lowest lane of another.
+func (s *isa) repeat(v VecVirtual) VecVirtual {
+	r := s.vec()
+	VBROADCASTSS(v.AsX(), r)
+	return r
 }
 
 func (s *isa) normalisation() {
