@@ -86,6 +86,9 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		t.losses.merge(&t.pending)
 		t.clock.stop(len(b.examples))
 		t.report(float64(loss), rate, norm, len(batches))
+		if err := t.checkpointWhenDue(); err != nil {
+			return err
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -102,7 +105,7 @@ func (t *trainer) drop(p *plan, batch int) {
 }
 
 // evaluateEpoch evaluates, keeps the weights if they are the best so far, and
-// saves a checkpoint.
+// saves a checkpoint if one is due.
 func (t *trainer) evaluateEpoch(ctx context.Context) error {
 	m, err := t.evalFeed.evaluate(ctx, t.evalExamples, t.BatchSize, t.MaxLength)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/graph"
@@ -343,4 +344,53 @@ func TestRunErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A checkpoint is saved when the last one is old, within epochs too, and a
+// process that is killed then goes on to the same end.
+func TestCheckpointWhenDue(t *testing.T) {
+	c := tinyConfig(t)
+	c.Workspace = tinyWorkspace(t)
+	want := run(t, c)
+
+	c.Workspace = tinyWorkspace(t)
+	ctx, kill := context.WithCancel(context.Background())
+	killed := c
+	var tr *trainer
+	killed.Progress = func(e Event) {
+		switch s, ok := e.(Step); {
+		case ok && s.Step == 9:
+			tr.checkpoint.at = time.Now().Add(-2 * checkpointEvery)
+		case ok && s.Step == 12:
+			kill()
+		}
+	}
+	tr, err := prepare(ctx, &killed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.checkpointWhenDue(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(tr.run.CheckpointPath()); err == nil {
+		t.Error("a checkpoint is saved at once")
+	}
+	if err := tr.trainEpoch(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	tr.close() // without what stopped does
+	if c.Resume, err = c.Workspace.LatestCheckpoint(); err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	c.Progress = func(e Event) {
+		if r, ok := e.(Resumed); ok {
+			at = r.Step
+		}
+	}
+	got := run(t, c)
+	if at != 9 {
+		t.Errorf("it goes on after step %d", at)
+	}
+	sameBytes(t, trained(t, got.Model), trained(t, want.Model))
 }

@@ -27,11 +27,11 @@ type StepperOptions struct {
 // the logits only. It is for benchmarks and profiles.
 type Stepper struct {
 	gcPercent int // as it was
-	net   *network
-	opt   *optimizer // nil: forward only
-	plan  *plan
-	batch *batch
-	drawn uint64
+	net       *network
+	opt       *optimizer // nil: forward only
+	plan      *plan
+	batch     *batch
+	drawn     uint64
 }
 
 // NewStepper prepares steps on a model of which nothing is frozen

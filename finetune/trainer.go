@@ -36,9 +36,13 @@ type trainer struct {
 	best         *Evaluation
 	bestValues   []float32 // of the weights, when there is no workspace
 
-	clock stopwatch
-	steps int // of the whole run
-	began time.Time
+	clock      stopwatch
+	steps      int // of the whole run
+	began      time.Time
+	checkpoint struct { // the last one
+		at   time.Time
+		took time.Duration
+	}
 }
 
 // prepare reads the data, builds the network, finds or computes the frozen
@@ -70,6 +74,7 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 		}
 	}
 	t := &trainer{Config: c, began: time.Now(), run: c.Resume}
+	t.checkpoint.at = t.began
 	defer func() {
 		if err != nil {
 			t.close()
@@ -259,7 +264,25 @@ func (t *trainer) saveProgress() error {
 	if t.epoch == t.Epochs {
 		return nil // finish follows
 	}
-	return t.saveCheckpoint()
+	return t.checkpointWhenDue()
+}
+
+// checkpointEvery is how much training a process that is killed may lose. (One
+// that is interrupted loses nothing.)
+const checkpointEvery = time.Minute
+
+// checkpointWhenDue saves a checkpoint if the last one was long ago: measured
+// by checkpointEvery, and by how long it took to save, which is to be 2 % of
+// the time at most.
+func (t *trainer) checkpointWhenDue() error {
+	if t.run == nil || time.Since(t.checkpoint.at) < max(checkpointEvery, 50*t.checkpoint.took) {
+		return nil
+	}
+	began := time.Now()
+	err := t.saveCheckpoint()
+	t.checkpoint.at = time.Now()
+	t.checkpoint.took = t.checkpoint.at.Sub(began)
+	return err
 }
 
 func (t *trainer) close() {
