@@ -16,9 +16,9 @@ type chunks struct {
 
 const (
 	// chunkTokens is how many tokens, padding included, a chunk has at most: as
-	// many as make the products of a layer fast and its results fit the
-	// second-level cache.
-	chunkTokens = 2048
+	// few as keep the results of a layer in the processor's caches, and as many as
+	// keep the products of matrices fast.
+	chunkTokens = 1024
 	// blockExamples is how many neighbouring examples are sorted by length
 	// together.
 	blockExamples = 8192

@@ -220,6 +220,10 @@ func (t *tiles) narrow(l *layout, run tileFunc, rows, kb int, from *float32, a o
 	run(kb, from, a.row, a.col, panel, b.row, &l.tile[0], 4*t.cols, nil, 0, nil, alpha, 0)
 	for r := range rows {
 		out := c[r*ldc : r*ldc+cols]
+		if sum.beta == 0 && sum.row == nil {
+			copy(out, l.tile[r*t.cols:])
+			continue
+		}
 		for x, v := range l.tile[r*t.cols : r*t.cols+cols] {
 			if sum.beta != 0 {
 				v += sum.beta * sum.d[r*sum.ldd+x]
