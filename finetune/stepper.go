@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
@@ -27,11 +28,11 @@ type StepperOptions struct {
 // the logits only. It is for benchmarks and profiles.
 type Stepper struct {
 	gcPercent int // as it was
-	net   *network
-	opt   *optimizer // nil: forward only
-	plan  *plan
-	batch *batch
-	drawn uint64
+	net       *network
+	opt       *optimizer // nil: forward only
+	plan      *plan
+	batch     *batch
+	drawn     uint64
 }
 
 // NewStepper prepares steps on a model of which nothing is frozen
@@ -75,7 +76,7 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 // sampleBatch makes a batch of random tokens, without padding.
 func (n *network) sampleBatch(o StepperOptions, seed uint64) (*batch, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x73746570))
-	b := &batch{batchPlan: batchPlan{examples: make([]int32, o.Rows), seq: o.Tokens}, inputs: map[string]ort.Array{}}
+	b := &batch{batchPlan: batchPlan{examples: make([]dataset.Example, o.Rows), seq: o.Tokens}, inputs: map[string]ort.Array{}}
 	for range o.Rows {
 		b.labels = append(b.labels, rng.Int64N(int64(o.Labels)))
 	}
