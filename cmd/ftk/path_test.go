@@ -70,7 +70,7 @@ func TestWholePath(t *testing.T) {
 			if tunedTo.Eval.Accuracy < c.accuracy {
 				t.Errorf("accuracy %v, want %v", tunedTo.Eval.Accuracy, c.accuracy)
 			}
-			t.Logf("accuracy %.3f", tunedTo.Eval.Accuracy, 0)
+			t.Logf("accuracy %.3f", tunedTo.Eval.Accuracy)
 
 			var evaluated struct {
 				Run, Data string
@@ -102,7 +102,7 @@ func TestWholePath(t *testing.T) {
 			if err := os.RemoveAll(filepath.Join(ws, ".ftk")); err != nil {
 				t.Fatal(err)
 			}
-			checkPredictions(t, must(t, "predict", "--model", moved, "--data", dev, "--json", "-C", ws), tunedTo.Eval.Accuracy)
+			checkPredictions(t, must(t, "predict", "--model", moved, "--data", dev, "--json", "-C", ws), tunedTo.Eval.Accuracy, 0)
 		})
 	}
 }
