@@ -36,9 +36,10 @@ type trainer struct {
 	best         *Evaluation
 	bestValues   []float32 // of the weights, when there is no workspace
 
-	clock stopwatch
-	steps int // of the whole run
-	began time.Time
+	clock   stopwatch
+	steps   int // of the whole run
+	began   time.Time
+	reading time.Duration // what it took to read and tokenise
 }
 
 // prepare reads the data, builds the network, finds or computes the frozen
@@ -82,9 +83,11 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	if c.MaxLength, err = maxLength(c.MaxLength, info, c.Tokenizer); err != nil {
 		return nil, err
 	}
+	begin := time.Now()
 	if err := t.load(info); err != nil {
 		return nil, err
 	}
+	t.reading = time.Since(begin)
 	if t.net, err = newNetwork(c.Model, &c.Settings, t.train.Classes.Names); err != nil {
 		return nil, err
 	}
