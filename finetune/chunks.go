@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
@@ -103,7 +104,10 @@ func (c *chunks) cut(b *chunkBlock, n int) error {
 	}
 	b.sorted, b.start, b.chunk = longestFirst(b.sorted, c.read), b.start[:0], resize(b.chunk, end-first)
 	for at := 0; at < len(b.sorted); {
-		rows := max(1, chunkTokens/b.sorted[at].Length)
+		rows, left := max(1, chunkTokens/b.sorted[at].Length), len(b.sorted)-at
+		if left < rows && c.set.Len() > blockExamples {
+			rows = 1 << (bits.Len(uint(left)) - 1) // each block would have its own shape, which takes a plan
+		}
 		next := min(at+rows, len(b.sorted))
 		for _, e := range b.sorted[at:next] {
 			b.chunk[e.Number-first] = uint16(len(b.start))

@@ -308,6 +308,9 @@ func TestChunks(t *testing.T) {
 			}
 			continue
 		}
+		if rows := len(got); rows != chunkTokens/got[0].Length && rows&(rows-1) != 0 {
+			t.Errorf("a chunk of %d × %d tokens, a shape of its own", rows, got[0].Length)
+		}
 		if size := len(got) * got[0].Length; size > chunkTokens {
 			t.Errorf("a chunk of %d tokens", size)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"sync"
 )
 
 // column is a run of bytes that grows at its end. It is in memory, or in a file
@@ -48,18 +49,31 @@ func (c *column) flush() error {
 	return nil
 }
 
-// at returns n bytes from an offset: a view of the memory, or *buf filled from
-// the file.
-func (c *column) at(buf *[]byte, offset int64, n int) ([]byte, error) {
+// buffer is memory that a part of a file is read into.
+type buffer []byte
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// release gives the buffer back; nil has nothing to give.
+func (b *buffer) release() {
+	if b != nil {
+		buffers.Put(b)
+	}
+}
+
+// at returns n bytes from an offset: a view of the memory, or what is read from
+// the file. They are valid until the buffer that comes with them is released.
+func (c *column) at(offset int64, n int) ([]byte, *buffer, error) {
 	if c.file == nil {
-		return c.memory[offset : offset+int64(n)], nil
+		return c.memory[offset : offset+int64(n)], nil, nil
 	}
-	if cap(*buf) < n {
-		*buf = make([]byte, n+n/4)
+	b := buffers.Get().(*buffer)
+	if cap(*b) < n {
+		*b = make([]byte, n+n/4)
 	}
-	b := (*buf)[:n]
-	_, err := c.file.ReadAt(b, offset)
-	return b, err
+	raw := (*b)[:n]
+	_, err := c.file.ReadAt(raw, offset)
+	return raw, b, err
 }
 
 func (c *column) close() error {
@@ -100,14 +114,15 @@ func (c *tokenColumn) add(before int64, n int, values []int64, shift uint) {
 
 // merge sets bits shift to shift+15 of dst, which are 0, to the numbers of the
 // tokens from start on.
-func (c *tokenColumn) merge(dst []int64, start int64, shift uint, buf *[]byte) error {
+func (c *tokenColumn) merge(dst []int64, start int64, shift uint) error {
 	if skip := c.from - start; skip > 0 {
 		dst, start = dst[min(skip, int64(len(dst))):], c.from
 	}
 	if c.size == 0 || len(dst) == 0 {
 		return nil
 	}
-	raw, err := c.at(buf, (start-c.from)*tokenBytes, len(dst)*tokenBytes)
+	raw, buf, err := c.at((start-c.from)*tokenBytes, len(dst)*tokenBytes)
+	defer buf.release()
 	if err != nil {
 		return err
 	}

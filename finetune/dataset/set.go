@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"sync"
 )
 
 // Set is a tokenised data set; no text is kept. Token ids lie end to end, 16
@@ -64,15 +63,11 @@ func (s *Set) MaxID() int64 { return int64(s.maxID) }
 // Shortest returns the first of the examples with the fewest tokens.
 func (s *Set) Shortest() Example { return s.shortest }
 
-// buffers are for what is read from files. They hold *[]byte.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
 // Example returns example i.
 func (s *Set) Example(i int) (Example, error) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
 	first := max(i-1, 0) // the end of the one before is where this one starts
-	raw, err := s.index.at(buf, int64(first)*indexBytes, (i-first+1)*indexBytes)
+	raw, buf, err := s.index.at(int64(first)*indexBytes, (i-first+1)*indexBytes)
+	defer buf.release()
 	if err != nil {
 		return Example{}, s.lost(err)
 	}
@@ -106,23 +101,30 @@ func (s *Set) Scan(lo, hi int) iter.Seq2[Example, error] {
 		if !yield(e, err) || err != nil {
 			return
 		}
-		var buf []byte
-		for at := lo + 1; at < hi; {
-			n := min(scanEntries, hi-at)
-			raw, err := s.index.at(&buf, int64(at)*indexBytes, n*indexBytes)
-			if err != nil {
-				yield(Example{}, s.lost(err))
+		for at := lo + 1; at < hi; at += scanEntries {
+			if !s.scanBlock(at, min(scanEntries, hi-at), &e, yield) {
 				return
-			}
-			for ; n > 0; n-- {
-				e = s.example(at, e.Start+int64(e.Length), raw)
-				if !yield(e, nil) {
-					return
-				}
-				at, raw = at+1, raw[indexBytes:]
 			}
 		}
 	}
+}
+
+// scanBlock yields n examples after e, which it replaces. It tells whether to
+// go on.
+func (s *Set) scanBlock(at, n int, e *Example, yield func(Example, error) bool) bool {
+	raw, buf, err := s.index.at(int64(at)*indexBytes, n*indexBytes)
+	defer buf.release()
+	if err != nil {
+		yield(Example{}, s.lost(err))
+		return false
+	}
+	for i := range n {
+		*e = s.example(at+i, e.Start+int64(e.Length), raw[i*indexBytes:])
+		if !yield(*e, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // IDs writes the token ids of an example to the front of dst.
@@ -131,12 +133,10 @@ func (s *Set) IDs(e Example, dst []int64) error { return s.ids(e.Start, dst[:e.L
 // ids fills dst with the ids of the tokens from start on.
 func (s *Set) ids(start int64, dst []int64) error {
 	clear(dst)
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	if err := s.low.merge(dst, start, 0, buf); err != nil {
+	if err := s.low.merge(dst, start, 0); err != nil {
 		return s.lost(err)
 	}
-	if err := s.high.merge(dst, start, 16, buf); err != nil {
+	if err := s.high.merge(dst, start, 16); err != nil {
 		return s.lost(err)
 	}
 	return nil
@@ -147,9 +147,7 @@ func (s *Set) Types(e Example, dst []int64) error { return s.typesFrom(e.Start, 
 
 func (s *Set) typesFrom(start int64, dst []int64) error {
 	clear(dst)
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	if err := s.types.merge(dst, start, 0, buf); err != nil {
+	if err := s.types.merge(dst, start, 0); err != nil {
 		return s.lost(err)
 	}
 	return nil
