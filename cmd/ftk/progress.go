@@ -121,11 +121,16 @@ func (p *trainingProgress) read(e finetune.Reading) {
 		p.start(e.Size, "", true)
 		p.reading = e.Path
 	}
-	if p.bar != nil {
-		left := time.Duration(float64(time.Since(p.began)) * float64(e.Size-e.Bytes) / float64(max(e.Bytes, 1)))
-		p.bar.Describe(fmt.Sprintf("reading %s  %s rows  ETA %s", filepath.Base(e.Path), count(int64(e.Examples)), left.Round(time.Second)))
-		p.set(e.Bytes)
+	if p.bar == nil {
+		return
 	}
+	eta := ""
+	if since := time.Since(p.began); since > time.Second/10 {
+		left := time.Duration(float64(since) * float64(e.Size-e.Bytes) / float64(max(e.Bytes, 1)))
+		eta = "  ETA " + left.Round(time.Second).String()
+	}
+	p.bar.Describe(fmt.Sprintf("reading %s  %s rows%s", filepath.Base(e.Path), count(int64(e.Examples)), eta))
+	p.set(e.Bytes)
 }
 
 func (p *trainingProgress) set(n int64) {

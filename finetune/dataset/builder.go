@@ -141,6 +141,10 @@ func (b *setBuilder) settle() error {
 
 // full says that a file of the set could not be written.
 func (b *setBuilder) full(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the file's own name says nothing
+	}
 	return fmt.Errorf("%s: its tokens cannot be kept in %s: %w; let ftk write there, and have room for about two bytes a token and twelve an example", b.Path, b.dir, err)
 }
 
