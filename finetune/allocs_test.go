@@ -16,13 +16,18 @@ func TestStepAllocatesNothing(t *testing.T) {
 	}
 	defer tr.close()
 	var plan batchPlan
-	for _, p := range trainingBatches(tr.examples, tr.feed.length, c.BatchSize, c.MaxLength, 1, 0) {
+	order := newTrainingOrder(tr.selection(), 1, 0)
+	for p, err := range order.from(0) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if len(p.examples) == c.BatchSize {
 			plan = p
+			break
 		}
 	}
 	b := &batch{}
-	groups := accumulation{batches: []batchPlan{plan}, size: 1}
+	groups := accumulation{order, 1}
 	run := true
 	step := func() {
 		if err := tr.feed.fill(context.Background(), b, plan); err != nil {

@@ -1,6 +1,11 @@
 package finetune
 
-import "sort"
+import (
+	"iter"
+	"slices"
+
+	"github.com/ftk-go/ftk/finetune/dataset"
+)
 
 // lengthStep is how far apart padded lengths are. Every shape needs a plan,
 // which takes some milliseconds to make; padding costs computation in every
@@ -17,14 +22,9 @@ func lengthStep(n int) int {
 	return 8
 }
 
-// Examples are sorted by length within megabatches of this many batches, so
-// that a batch has sequences of like length and the order is still random
-// (transformers: LengthGroupedSampler, mega_batch_mult).
-const megabatch = 50
-
 // batchPlan is the examples of one batch and its padded length.
 type batchPlan struct {
-	examples []int32
+	examples []dataset.Example
 	seq      int // padded length: a multiple of lengthStep, or the maximum length
 }
 
@@ -33,39 +33,160 @@ func paddedLength(n, limit int) int {
 	return min((n+step-1)/step*step, max(limit, n))
 }
 
-// trainingBatches gives the batches of an epoch: shuffled, grouped by length,
-// batches in random order. All have size examples but one, which has the rest.
-// It depends on its arguments alone.
-func trainingBatches(examples []int32, length func(int32) int, size, maxLength int, seed uint64, epoch int) []batchPlan {
-	order := append([]int32(nil), examples...)
-	shuffle(order, randomKey(seed, streamShuffle, uint64(epoch)))
-	for lo := 0; lo < len(order); lo += megabatch * size {
-		part := order[lo:min(lo+megabatch*size, len(order))]
-		sort.SliceStable(part, func(i, j int) bool { return length(part[i]) > length(part[j]) })
-	}
-	batches := cutBatches(order, length, size, maxLength)
-	shuffle(batches, randomKey(seed, streamBatchOrder, uint64(epoch)))
-	return batches
+// selection is the examples of a set that are trained or evaluated on, and how
+// they are cut into batches.
+type selection struct {
+	set       *dataset.Set
+	examples  dataset.Examples
+	size      int // examples of a batch; the last may have fewer
+	maxLength int // tokens
 }
 
-// evaluationBatches gives batches sorted by length, longest first, so that a
-// lack of memory shows at once.
-func evaluationBatches(examples []int32, length func(int32) int, size, maxLength int) []batchPlan {
-	order := append([]int32(nil), examples...)
-	sort.SliceStable(order, func(i, j int) bool { return length(order[i]) > length(order[j]) })
-	return cutBatches(order, length, size, maxLength)
+func (s *selection) batches() int { return (s.examples.Len() + s.size - 1) / s.size }
+
+// megabatch is how many batches have their examples sorted by length together,
+// so that a batch has sequences of like length and the order is still random
+// (transformers: LengthGroupedSampler, mega_batch_mult).
+const megabatch = 50
+
+// trainingOrder is the batches of an epoch: examples shuffled, sorted by length
+// within a megabatch, cut into batches, and these shuffled within the
+// megabatch. All batches have the same size but one, which has the rest. The
+// order depends on selection, seed and epoch alone; any part of it can be
+// computed without the rest, and one megabatch is in memory at a time.
+type trainingOrder struct {
+	selection
+	shuffled    permutation
+	seed, epoch uint64
+	partial     int // the batch that has the rest; -1 if there is none
 }
 
-func cutBatches(order []int32, length func(int32) int, size, maxLength int) []batchPlan {
-	batches := make([]batchPlan, 0, (len(order)+size-1)/size)
-	for lo := 0; lo < len(order); lo += size {
-		b := batchPlan{examples: order[lo:min(lo+size, len(order))]}
-		longest := 0
-		for _, e := range b.examples {
-			longest = max(longest, length(e))
+func newTrainingOrder(s selection, seed uint64, epoch int) *trainingOrder {
+	n := s.examples.Len()
+	o := &trainingOrder{selection: s, seed: seed, epoch: uint64(epoch), partial: -1}
+	o.shuffled = newPermutation(n, randomKey(seed, streamShuffle, o.epoch))
+	if n%s.size > 0 {
+		m := (o.batches() - 1) / megabatch
+		last := make([]int, o.batches()-m*megabatch)
+		for i := range last {
+			last[i] = i
 		}
-		b.seq = paddedLength(longest, maxLength)
-		batches = append(batches, b)
+		shuffle(last, o.batchKey(m))
+		o.partial = m*megabatch + slices.Index(last, len(last)-1)
 	}
-	return batches
+	return o
+}
+
+// batchKey is for the order of the batches of megabatch m.
+func (o *trainingOrder) batchKey(m int) uint64 {
+	return randomKey(o.seed, streamBatchOrder, o.epoch, uint64(m))
+}
+
+// rows is the number of examples of a batch.
+func (o *trainingOrder) rows(batch int) int {
+	if batch == o.partial {
+		return o.examples.Len() % o.size
+	}
+	return o.size
+}
+
+// from yields the batches from number first on. Each is valid until the next.
+func (o *trainingOrder) from(first int) iter.Seq2[batchPlan, error] {
+	return func(yield func(batchPlan, error) bool) {
+		var c cutter
+		for m := first / megabatch; m*megabatch < o.batches(); m++ {
+			c.begin()
+			lo := m * megabatch * o.size
+			for i := lo; i < min(lo+megabatch*o.size, o.examples.Len()); i++ {
+				if err := c.take(&o.selection, o.shuffled.at(i)); err != nil {
+					yield(batchPlan{}, err)
+					return
+				}
+			}
+			batches := c.cut(&o.selection)
+			shuffle(batches, o.batchKey(m))
+			for _, b := range batches[max(0, first-m*megabatch):] {
+				if !yield(b, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// evaluationExamples is about how many examples are sorted by length together
+// to be evaluated.
+const evaluationExamples = 8192
+
+// evaluationBatches yields batches sorted by length in blocks of examples,
+// longest first, so that a lack of memory shows at once. Each is valid until
+// the next.
+func evaluationBatches(s selection) iter.Seq2[batchPlan, error] {
+	return func(yield func(batchPlan, error) bool) {
+		var c cutter
+		block := max(1, evaluationExamples/s.size) * s.size
+		for lo := 0; lo < s.examples.Len(); lo += block {
+			c.begin()
+			for i := lo; i < min(lo+block, s.examples.Len()); i++ {
+				if err := c.take(&s, i); err != nil {
+					yield(batchPlan{}, err)
+					return
+				}
+			}
+			for _, b := range c.cut(&s) {
+				if !yield(b, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// cutter cuts examples into batches of like length. Its memory is reused.
+type cutter struct {
+	taken, sorted []dataset.Example
+	batches       []batchPlan
+}
+
+func (c *cutter) begin() { c.taken = c.taken[:0] }
+
+// take adds example i of a selection.
+func (c *cutter) take(s *selection, i int) error {
+	e, err := s.set.Example(s.examples.At(i))
+	c.taken = append(c.taken, e)
+	return err
+}
+
+// cut gives the batches of what was taken, those with the longest examples
+// first.
+func (c *cutter) cut(s *selection) []batchPlan {
+	c.sorted = longestFirst(c.sorted, c.taken)
+	c.batches = c.batches[:0]
+	for part := range slices.Chunk(c.sorted, s.size) {
+		c.batches = append(c.batches, batchPlan{part, paddedLength(part[0].Length, s.maxLength)})
+	}
+	return c.batches
+}
+
+// longestFirst sorts examples by length into the memory of to. Those of the
+// same length stay in order.
+func longestFirst(to, examples []dataset.Example) []dataset.Example {
+	longest := 0
+	for _, e := range examples {
+		longest = max(longest, e.Length)
+	}
+	next := make([]int, longest+2) // counts of longest-length, moved by one; then where the next of each goes
+	for _, e := range examples {
+		next[longest-e.Length+1]++
+	}
+	for i := 1; i < len(next); i++ {
+		next[i] += next[i-1]
+	}
+	to = resize(to, len(examples))
+	for _, e := range examples {
+		at := &next[longest-e.Length]
+		to[*at] = e
+		*at++
+	}
+	return to
 }

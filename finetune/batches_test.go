@@ -1,52 +1,145 @@
 package finetune
 
 import (
+	"iter"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ftk-go/ftk/finetune/dataset"
 )
 
-func TestTrainingBatches(t *testing.T) {
-	length := func(i int32) int { return 3 + int(i*7919%60) }
-	examples := make([]int32, 1003)
-	for i := range examples {
-		examples[i] = int32(i)
+// setOfLengths is a set of n examples of so many tokens.
+func setOfLengths(t *testing.T, n int, length func(i int) int) *dataset.Set {
+	t.Helper()
+	i := -1
+	set, err := dataset.FromTexts(make([]string, n), func(_, _ string) (dataset.Encoding, error) {
+		i++
+		return dataset.Encoding{IDs: make([]int64, length(i))}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	batches := trainingBatches(examples, length, 16, 62, 1, 0)
-	seen := map[int32]bool{}
-	partial, slots, tokens := 0, 0, 0
-	for _, b := range batches {
-		if len(b.examples) != 16 {
-			partial++
-			if len(b.examples) != 1003%16 {
-				t.Errorf("a batch of %d", len(b.examples))
-			}
+	t.Cleanup(func() { set.Close() })
+	return set
+}
+
+// collect lists batches, with memory of their own.
+func collect(t *testing.T, plans iter.Seq2[batchPlan, error]) []batchPlan {
+	t.Helper()
+	var all []batchPlan
+	for p, err := range plans {
+		if err != nil {
+			t.Fatal(err)
 		}
+		p.examples = slices.Clone(p.examples)
+		all = append(all, p)
+	}
+	return all
+}
+
+// checkBatches tells whether batches have each example once and little padding.
+func checkBatches(t *testing.T, batches []batchPlan, examples int) {
+	t.Helper()
+	seen := map[int]bool{}
+	slots, tokens := 0, 0
+	for _, b := range batches {
 		for _, e := range b.examples {
-			if seen[e] {
-				t.Errorf("example %d twice", e)
+			if seen[e.Number] {
+				t.Errorf("example %d twice", e.Number)
 			}
-			seen[e] = true
-			tokens += length(e)
-			if length(e) > b.seq {
-				t.Errorf("example of %d tokens in a batch padded to %d", length(e), b.seq)
+			seen[e.Number] = true
+			tokens += e.Length
+			if e.Length > b.seq {
+				t.Errorf("example of %d tokens in a batch padded to %d", e.Length, b.seq)
 			}
 		}
 		slots += len(b.examples) * b.seq
 	}
-	if len(seen) != 1003 || partial != 1 {
-		t.Errorf("%d examples, %d partial batches", len(seen), partial)
+	if len(seen) != examples {
+		t.Errorf("%d examples, want %d", len(seen), examples)
 	}
 	if waste := float64(slots)/float64(tokens) - 1; waste > 0.1 {
 		t.Errorf("padding adds %.0f %%", 100*waste)
 	}
+}
+
+func TestTrainingBatches(t *testing.T) {
+	set := setOfLengths(t, 4003, func(i int) int { return 3 + i*7919%60 })
 	opt := cmp.AllowUnexported(batchPlan{})
-	if !cmp.Equal(batches, trainingBatches(examples, length, 16, 62, 1, 0), opt) {
-		t.Error("the same seed and epoch give other batches")
+	for _, c := range []struct{ size, partial int }{{16, 4003 % 16}, {32, 4003 % 32}, {4003, 0}, {5000, 4003}, {1, 0}} {
+		chosen := selection{set, set.All(), c.size, 62}
+		order := newTrainingOrder(chosen, 1, 0)
+		batches := collect(t, order.from(0))
+		if len(batches) != order.batches() {
+			t.Errorf("size %d: %d batches, %d are announced", c.size, len(batches), order.batches())
+		}
+		if c.size <= 32 {
+			checkBatches(t, batches, 4003)
+		}
+		partial := 0
+		for i, b := range batches {
+			if len(b.examples) != order.rows(i) {
+				t.Errorf("size %d: batch %d has %d examples, %d are announced", c.size, i, len(b.examples), order.rows(i))
+			}
+			if len(b.examples) != c.size {
+				partial = len(b.examples)
+			}
+		}
+		if partial != c.partial {
+			t.Errorf("size %d: the partial batch has %d examples, want %d", c.size, partial, c.partial)
+		}
+		for _, first := range []int{1, 49, 50, 51, 100, len(batches) - 1, len(batches)} {
+			if first <= len(batches) && !cmp.Equal(collect(t, order.from(first)), batches[first:], opt, cmpopts.EquateEmpty()) {
+				t.Errorf("size %d: from batch %d on they differ", c.size, first)
+			}
+		}
+		if !cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 1, 0).from(0)), opt) {
+			t.Error("the same seed and epoch give other batches")
+		}
+		if cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 1, 1).from(0)), opt) && c.size < 4003 {
+			t.Error("another epoch gives the same batches")
+		}
+		if cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 2, 0).from(0)), opt) && c.size < 4003 {
+			t.Error("another seed gives the same batches")
+		}
 	}
-	if cmp.Equal(batches, trainingBatches(examples, length, 16, 62, 1, 1), opt) || cmp.Equal(batches, trainingBatches(examples, length, 16, 62, 2, 0), opt) {
-		t.Error("another epoch or seed gives the same batches")
+}
+
+func TestEvaluationBatches(t *testing.T) {
+	const n = 2*evaluationExamples + 1000
+	set := setOfLengths(t, n, func(i int) int { return 3 + i*7919%60 })
+	batches := collect(t, evaluationBatches(selection{set, set.All(), 24, 62}))
+	checkBatches(t, batches, n)
+	for i, b := range batches[1:341] { // the first block
+		if b.seq > batches[i].seq {
+			t.Errorf("batch %d is longer than the one before", i+1)
+		}
+	}
+	for i, b := range batches[:len(batches)-1] {
+		if len(b.examples) != 24 {
+			t.Errorf("batch %d has %d examples", i, len(b.examples))
+		}
+	}
+	if batches[341].seq != batches[0].seq {
+		t.Errorf("the second block begins with %d tokens", batches[341].seq)
+	}
+}
+
+func TestLongestFirst(t *testing.T) {
+	var in []dataset.Example
+	for i, n := range []int{4, 1, 9, 4, 9, 2, 1} {
+		in = append(in, dataset.Example{Number: i, Length: n})
+	}
+	var got []int
+	for _, e := range longestFirst(nil, in) {
+		got = append(got, e.Number)
+	}
+	if want := []int{2, 4, 0, 3, 5, 1, 6}; !slices.Equal(got, want) {
+		t.Errorf("order %v, want %v", got, want)
 	}
 }
 

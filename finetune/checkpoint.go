@@ -1,12 +1,14 @@
 package finetune
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strconv"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/graph"
@@ -41,12 +43,14 @@ func identify(c *Config, train, eval *dataset.Set) (identity, error) {
 	if id.Model, err = hashModel(c.Model); err != nil {
 		return id, err
 	}
-	id.Train = hashSet(train)
+	if id.Train, err = hashSet(train); err != nil {
+		return id, err
+	}
 	id.Eval = id.Train
 	if eval != train {
-		id.Eval = hashSet(eval)
+		id.Eval, err = hashSet(eval)
 	}
-	return id, nil
+	return id, err
 }
 
 // hashModel names a model by its nodes and the checksums of its initializers.
@@ -68,11 +72,26 @@ func hashModel(m *graph.Model) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func hashSet(s *dataset.Set) string {
+// hashSet names what is trained on: tokens, the classes of the examples as a
+// list of numbers, and the labels.
+func hashSet(s *dataset.Set) (string, error) {
 	h := sha256.New()
-	s.Hash(h)
-	fmt.Fprint(h, s.Labels, s.Classes.Names)
-	return hex.EncodeToString(h.Sum(nil))
+	if err := s.Hash(h); err != nil {
+		return "", err
+	}
+	text := bufio.NewWriter(h)
+	separator := byte('[')
+	for e, err := range s.Scan(0, s.Len()) {
+		if err != nil {
+			return "", err
+		}
+		text.WriteByte(separator)
+		text.WriteString(strconv.Itoa(int(e.Class)))
+		separator = ' '
+	}
+	fmt.Fprintf(text, "] %v", s.Classes.Names)
+	text.Flush()
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // begin makes the directory of a new run.

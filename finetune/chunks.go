@@ -1,17 +1,24 @@
 package finetune
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/ftk-go/ftk/finetune/dataset"
+)
 
 // chunks cuts a data set into the batches in which the features of its
 // examples are computed: examples of like length, so that there is little
 // padding. They depend on the lengths alone, not on the order in which
 // examples are asked for, so that the same set has the same features to the
-// bit, whoever asks.
+// bit, whoever asks. A bit an example is kept; how a block is cut is found
+// anew from the lengths where it is not one of the few that were needed last.
 type chunks struct {
-	length func(int) int
-	total  int
-	left   int // examples not done
-	blocks []*chunkBlock
+	set    *dataset.Set
+	left   int           // examples not done
+	done   []uint64      // a bit for each example
+	recent []*chunkBlock // the last used first
+	read   []dataset.Example
 }
 
 const (
@@ -22,69 +29,92 @@ const (
 	// blockExamples is how many neighbouring examples are sorted by length
 	// together.
 	blockExamples = 8192
+	// recentBlocks is how many blocks are in memory, of some 300 KB each.
+	recentBlocks = 4
 )
 
 // chunkBlock is the chunks of one block.
 type chunkBlock struct {
-	order []int32 // examples, longest first
-	start []int   // of each chunk in order
-	chunk []int32 // of each example of the block
-	done  []bool
+	number int
+	sorted []dataset.Example // longest first
+	start  []int             // of each chunk in sorted
+	chunk  []uint16          // of each example of the block
 }
 
-func newChunks(examples int, length func(int) int) *chunks {
-	return &chunks{length: length, total: examples, left: examples, blocks: make([]*chunkBlock, (examples+blockExamples-1)/blockExamples)}
+func newChunks(set *dataset.Set) *chunks {
+	return &chunks{set: set, left: set.Len(), done: make([]uint64, (set.Len()+63)/64)}
 }
 
-// of returns the examples of the chunk that e belongs to, longest first; nil
-// if it is done.
-func (c *chunks) of(e int) []int32 {
-	b, i := c.find(e)
-	if b.done[i] {
-		return nil
+// of returns the examples of the chunk that an example belongs to, longest
+// first; nil if it is done. They are valid until the next call.
+func (c *chunks) of(example int) ([]dataset.Example, error) {
+	if c.done[example/64]>>(example%64)&1 == 1 {
+		return nil, nil
 	}
-	end := len(b.order)
+	b, err := c.block(example / blockExamples)
+	if err != nil {
+		return nil, err
+	}
+	i := int(b.chunk[example%blockExamples])
+	end := len(b.sorted)
 	if i+1 < len(b.start) {
 		end = b.start[i+1]
 	}
-	return b.order[b.start[i]:end]
+	return b.sorted[b.start[i]:end], nil
 }
 
-// finish marks the chunk of e as done.
-func (c *chunks) finish(e int) {
-	if examples := c.of(e); examples != nil {
-		c.left -= len(examples)
-		b, i := c.find(e)
-		b.done[i] = true
+// finish marks the examples of a chunk as done.
+func (c *chunks) finish(examples []dataset.Example) {
+	c.left -= len(examples)
+	for _, e := range examples {
+		c.done[e.Number/64] |= 1 << (e.Number % 64)
 	}
 }
 
-// find gives the block of e and its chunk there.
-func (c *chunks) find(e int) (*chunkBlock, int) {
-	n := e / blockExamples
-	if c.blocks[n] == nil {
-		c.blocks[n] = c.cut(n)
+// block gives block n.
+func (c *chunks) block(n int) (*chunkBlock, error) {
+	at := slices.IndexFunc(c.recent, func(b *chunkBlock) bool { return b.number == n })
+	found := at >= 0
+	switch {
+	case found:
+	case len(c.recent) < recentBlocks:
+		at, c.recent = len(c.recent), append(c.recent, &chunkBlock{})
+	default:
+		at = len(c.recent) - 1
 	}
-	return c.blocks[n], int(c.blocks[n].chunk[e%blockExamples])
+	b := c.recent[at]
+	copy(c.recent[1:at+1], c.recent[:at])
+	c.recent[0] = b
+	if found {
+		return b, nil
+	}
+	return b, c.cut(b, n)
 }
 
-// cut makes block n.
-func (c *chunks) cut(n int) *chunkBlock {
-	first, end := n*blockExamples, min((n+1)*blockExamples, c.total)
-	b := &chunkBlock{order: make([]int32, 0, end-first), chunk: make([]int32, end-first)}
-	for e := first; e < end; e++ {
-		b.order = append(b.order, int32(e))
+// cut makes b block n.
+func (c *chunks) cut(b *chunkBlock, n int) error {
+	b.number = -1 // until it is complete
+	first, end := n*blockExamples, min((n+1)*blockExamples, c.set.Len())
+	c.read = c.read[:0]
+	for e, err := range c.set.Scan(first, end) {
+		if err != nil {
+			return err
+		}
+		c.read = append(c.read, e)
 	}
-	slices.SortStableFunc(b.order, func(x, y int32) int { return c.length(int(y)) - c.length(int(x)) })
-	for at := 0; at < len(b.order); {
-		rows := max(1, chunkTokens/c.length(int(b.order[at])))
-		next := min(at+rows, len(b.order))
-		for _, e := range b.order[at:next] {
-			b.chunk[int(e)-first] = int32(len(b.start))
+	b.sorted, b.start, b.chunk = longestFirst(b.sorted, c.read), b.start[:0], resize(b.chunk, end-first)
+	for at := 0; at < len(b.sorted); {
+		rows, left := max(1, chunkTokens/b.sorted[at].Length), len(b.sorted)-at
+		if left < rows && c.set.Len() > blockExamples {
+			rows = 1 << (bits.Len(uint(left)) - 1) // each block would have its own shape, which takes a plan
+		}
+		next := min(at+rows, len(b.sorted))
+		for _, e := range b.sorted[at:next] {
+			b.chunk[e.Number-first] = uint16(len(b.start))
 		}
 		b.start = append(b.start, at)
 		at = next
 	}
-	b.done = make([]bool, len(b.start))
-	return b
+	b.number = n
+	return nil
 }

@@ -10,6 +10,11 @@
 //
 // A run is a function of its Config and of the number of threads, to the bit,
 // also when it was stopped and resumed.
+//
+// Memory does not grow with the number of examples, but for a bit of each where
+// the data is split and a bit of each while its features are made: a data set
+// beyond 8 MiB lies in files (dataset.Set), features lie in files, and the order
+// of an epoch is computed a megabatch at a time (batches.go, permutation.go).
 package finetune
 
 import (

@@ -3,13 +3,14 @@ package finetune
 import (
 	"context"
 
+	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/finetune/metrics"
 )
 
-// forward runs examples through the network and calls each with the logits of
+// forward runs a choice of the set's examples through the network and calls each with the logits of
 // every batch, [rows classes].
-func (f *feeder) forward(ctx context.Context, examples []int32, size, maxLength int, each func(b *batch, logits []float32) error) error {
-	for b, err := range f.batches(ctx, evaluationBatches(examples, f.length, size, maxLength)) {
+func (f *feeder) forward(ctx context.Context, examples dataset.Examples, size, maxLength int, each func(b *batch, logits []float32) error) error {
+	for b, err := range f.batches(ctx, evaluationBatches(selection{f.set, examples, size, maxLength})) {
 		if err != nil {
 			return err
 		}
@@ -32,7 +33,7 @@ func (f *feeder) forward(ctx context.Context, examples []int32, size, maxLength 
 }
 
 // evaluate computes the metrics of labelled examples, without dropout.
-func (f *feeder) evaluate(ctx context.Context, examples []int32, size, maxLength int) (metrics.Classification, error) {
+func (f *feeder) evaluate(ctx context.Context, examples dataset.Examples, size, maxLength int) (metrics.Classification, error) {
 	classes := len(f.set.Classes.Names)
 	m := metrics.NewConfusion(classes)
 	err := f.forward(ctx, examples, size, maxLength, func(b *batch, logits []float32) error {

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"path/filepath"
-
-	"github.com/edsrzf/mmap-go"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
 )
@@ -38,19 +37,24 @@ type featureHeader struct {
 	Values   []featureValue `json:"values"`
 }
 
-// offset is where the data of an example starts: it follows from the number of
-// tokens before it, so no table is needed.
-func (h *featureHeader) offset(set *dataset.Set, example int) int64 {
+// offset is where the data of an example starts that has so many tokens and
+// examples before it, so no table is needed.
+func (h *featureHeader) offset(tokens int64, examples int) int64 {
 	var n int64
 	for i := range h.Values {
 		v := &h.Values[i]
 		if v.Seq {
-			n += v.bytes(1) * set.TokensBefore(example)
+			n += v.bytes(1) * tokens
 		} else {
-			n += v.bytes(1) * int64(example)
+			n += v.bytes(1) * int64(examples)
 		}
 	}
 	return n
+}
+
+// span is where the data of an example is.
+func (h *featureHeader) span(e dataset.Example) (start, end int64) {
+	return h.offset(e.Start, e.Number), h.offset(e.Start+int64(e.Length), e.Number+1)
 }
 
 // featureValue is one value of the boundary as it is stored for an example:
@@ -74,17 +78,16 @@ func (v *featureValue) bytes(length int) int64 {
 	return n
 }
 
-// featureFile is a feature file, mapped into memory for reading. One that is
-// being made is written to besides.
+// featureFile is an open feature file. It is read without being mapped, so that
+// what is in memory of it does not grow with its size.
 type featureFile struct {
 	header featureHeader
 	set    *dataset.Set
 	path   string // the name it has or will have
 	file   *os.File
-	mapped mmap.MMap
-	sumsAt int
-	dataAt int
-	read   int64 // bytes since pages were last let go of
+	sumsAt int64
+	dataAt int64
+	data   []byte // of the example read last
 }
 
 // openFeatureFile opens and checks a complete file: an error (of whatever
@@ -100,25 +103,32 @@ func openFeatureFile(path, key string, set *dataset.Set) (_ *featureFile, err er
 			f.close()
 		}
 	}()
-	if f.mapped, err = mmap.Map(file, mmap.RDONLY, 0); err != nil {
-		return nil, err
-	}
-	m := []byte(f.mapped)
-	if len(m) < featurePrologue || string(m[:len(featureMagic)]) != featureMagic {
+	var first [featurePrologue]byte
+	if _, err := file.ReadAt(first[:], 0); err != nil || string(first[:len(featureMagic)]) != featureMagic {
 		return nil, errors.New("not a feature file")
 	}
-	f.lay(int(binary.LittleEndian.Uint32(m[len(featureMagic):])))
-	want := binary.LittleEndian.Uint32(m[len(featureMagic)+4:])
-	if f.dataAt > len(m) || f.checksum() != want {
+	st, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	f.lay(int(binary.LittleEndian.Uint32(first[len(featureMagic):])))
+	if f.dataAt > st.Size() {
 		return nil, errors.New("the header is damaged")
 	}
-	if err := json.Unmarshal(m[featurePrologue:f.sumsAt], &f.header); err != nil {
+	if sum, err := f.checksum(); err != nil || sum != binary.LittleEndian.Uint32(first[len(featureMagic)+4:]) {
+		return nil, errors.New("the header is damaged")
+	}
+	head := make([]byte, f.sumsAt-int64(featurePrologue))
+	if _, err := file.ReadAt(head, int64(featurePrologue)); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(head, &f.header); err != nil {
 		return nil, err
 	}
 	if f.header.Key != key || f.header.Examples != set.Len() {
 		return nil, errors.New("made for other data or another model")
 	}
-	if f.header.offset(set, set.Len()) != f.header.Bytes || int64(len(m)) != f.end() {
+	if f.header.offset(set.Tokens(), set.Len()) != f.header.Bytes || st.Size() != f.end() {
 		return nil, errors.New("the file is truncated")
 	}
 	return f, nil
@@ -126,15 +136,18 @@ func openFeatureFile(path, key string, set *dataset.Set) (_ *featureFile, err er
 
 // lay computes where the parts are, from the length of the header.
 func (f *featureFile) lay(header int) {
-	f.sumsAt = featurePrologue + header
-	f.dataAt = (f.sumsAt + 4*f.set.Len() + 63) / 64 * 64
+	f.sumsAt = int64(featurePrologue + header)
+	f.dataAt = (f.sumsAt + 4*int64(f.set.Len()) + 63) / 64 * 64
 }
 
-func (f *featureFile) end() int64 { return int64(f.dataAt) + f.header.Bytes }
+func (f *featureFile) end() int64 { return f.dataAt + f.header.Bytes }
 
 // checksum is that of header and sums.
-func (f *featureFile) checksum() uint32 {
-	return crc32.Checksum(f.mapped[featurePrologue:f.sumsAt+4*f.set.Len()], castagnoli)
+func (f *featureFile) checksum() (uint32, error) {
+	h := crc32.New(castagnoli)
+	start := int64(featurePrologue)
+	_, err := io.Copy(h, io.NewSectionReader(f.file, start, f.sumsAt+4*int64(f.set.Len())-start))
+	return h.Sum32(), err
 }
 
 // createFeatureFile starts a file under a temporary name.
@@ -149,9 +162,7 @@ func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featu
 		return nil, err
 	}
 	if err = f.file.Truncate(f.end()); err == nil {
-		if _, err = f.file.WriteAt(head, int64(featurePrologue)); err == nil {
-			f.mapped, err = mmap.Map(f.file, mmap.RDONLY, 0)
-		}
+		_, err = f.file.WriteAt(head, int64(featurePrologue))
 	}
 	if err != nil {
 		f.remove()
@@ -161,26 +172,33 @@ func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featu
 }
 
 // put writes an example: its values in order, unpadded.
-func (f *featureFile) put(i int, data []byte) error {
-	at := f.header.offset(f.set, i)
-	if want := f.header.offset(f.set, i+1) - at; int64(len(data)) != want {
-		return fmt.Errorf("example %d has %d bytes of features, not %d", i, len(data), want)
+func (f *featureFile) put(e dataset.Example, data []byte) error {
+	at, end := f.header.span(e)
+	if int64(len(data)) != end-at {
+		return fmt.Errorf("example %d has %d bytes of features, not %d", e.Number, len(data), end-at)
 	}
 	var sum [4]byte
 	binary.LittleEndian.PutUint32(sum[:], crc32.Checksum(data, castagnoli))
-	if _, err := f.file.WriteAt(sum[:], int64(f.sumsAt+4*i)); err != nil {
+	if _, err := f.file.WriteAt(sum[:], f.sumAt(e)); err != nil {
 		return err
 	}
-	_, err := f.file.WriteAt(data, int64(f.dataAt)+at)
+	_, err := f.file.WriteAt(data, f.dataAt+at)
 	return err
 }
 
+// sumAt is where the checksum of an example is.
+func (f *featureFile) sumAt(e dataset.Example) int64 { return f.sumsAt + 4*int64(e.Number) }
+
 // finish completes the file and gives it its name.
 func (f *featureFile) finish() error {
+	sum, err := f.checksum()
+	if err != nil {
+		return err
+	}
 	var first [featurePrologue]byte
 	copy(first[:], featureMagic)
-	binary.LittleEndian.PutUint32(first[len(featureMagic):], uint32(f.sumsAt-featurePrologue))
-	binary.LittleEndian.PutUint32(first[len(featureMagic)+4:], f.checksum())
+	binary.LittleEndian.PutUint32(first[len(featureMagic):], uint32(f.sumsAt-int64(featurePrologue)))
+	binary.LittleEndian.PutUint32(first[len(featureMagic)+4:], sum)
 	if _, err := f.file.WriteAt(first[:], 0); err != nil {
 		return err
 	}
@@ -199,31 +217,25 @@ func (f *featureFile) finish() error {
 	return nil
 }
 
-// example returns the data of an example after checking it.
-func (f *featureFile) example(i int) ([]byte, error) {
-	data := f.mapped[int64(f.dataAt)+f.header.offset(f.set, i) : int64(f.dataAt)+f.header.offset(f.set, i+1)]
-	if crc32.Checksum(data, castagnoli) != binary.LittleEndian.Uint32(f.mapped[f.sumsAt+4*i:]) {
-		return nil, fmt.Errorf("%s: the features of example %d are damaged", f.path, i)
+// example returns the data of an example after checking it. It is valid until
+// the next call.
+func (f *featureFile) example(e dataset.Example) ([]byte, error) {
+	at, end := f.header.span(e)
+	f.data = resize(f.data, int(end-at))
+	if _, err := f.file.ReadAt(f.data, f.dataAt+at); err != nil {
+		return nil, err
 	}
-	if f.read += int64(len(data)); f.read > residentFeatures {
-		f.read = 0
-		letGo(f.mapped)
+	var sum [4]byte
+	if _, err := f.file.ReadAt(sum[:], f.sumAt(e)); err != nil {
+		return nil, err
 	}
-	return data, nil
+	if crc32.Checksum(f.data, castagnoli) != binary.LittleEndian.Uint32(sum[:]) {
+		return nil, fmt.Errorf("%s: the features of example %d are damaged", f.path, e.Number)
+	}
+	return f.data, nil
 }
 
-// residentFeatures is how many bytes are read before the pages they are on are
-// given back: the system keeps them as long as nothing else needs the memory,
-// but they do not count as the process's.
-const residentFeatures = 32 << 20
-
-func (f *featureFile) close() {
-	if f.mapped != nil {
-		f.mapped.Unmap()
-		f.mapped = nil
-	}
-	f.file.Close()
-}
+func (f *featureFile) close() { f.file.Close() }
 
 // remove closes the file and deletes it.
 func (f *featureFile) remove() {

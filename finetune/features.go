@@ -39,11 +39,13 @@ type scratch struct {
 func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*features, error) {
 	out := &features{frozen: f, config: c, scratch: scratch{batch: batch{inputs: map[string]ort.Array{}}}}
 	set := fd.set
-	key := f.key(set)
+	key, err := f.key(set)
+	if err != nil {
+		return nil, err
+	}
 	var path string
 	if c.Workspace != nil {
 		path = filepath.Join(c.Workspace.CacheDir(), key[:32]+featureSuffix)
-		var err error
 		out.file, err = openFeatureFile(path, key, set)
 		if err == nil {
 			f.cache.uses(path)
@@ -63,7 +65,7 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 		return nil, err
 	}
 	h := featureHeader{Key: key, Examples: set.Len(), Values: values}
-	h.Bytes = h.offset(set, set.Len())
+	h.Bytes = h.offset(set.Tokens(), set.Len())
 	fits := path != ""
 	if fits {
 		if fits, err = f.cache.makeRoom(filepath.Dir(path), h.Bytes, c.CacheLimit); err != nil {
@@ -79,16 +81,16 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 	if err == nil {
 		f.cache.uses(out.file.file.Name())
 	}
-	out.chunks = newChunks(set.Len(), set.Length)
+	out.chunks = newChunks(set)
 	return out, err
 }
 
 // key names the features of a set: what computes them, and of what.
-func (f *frozen) key(set *dataset.Set) string {
+func (f *frozen) key(set *dataset.Set) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, featureMagic, f.hash, f.engine.name(), parallel.Threads())
-	set.Hash(h)
-	return hex.EncodeToString(h.Sum(nil))
+	err := set.Hash(h)
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 var errNotStorable = errors.New("the boundary cannot be stored by example")
@@ -96,14 +98,9 @@ var errNotStorable = errors.New("the boundary cannot be stored by example")
 // layout finds how the boundary values of an example are stored, by running
 // the shortest one.
 func (f *features) layout(ctx context.Context, fd *feeder) ([]featureValue, error) {
-	shortest := 0
-	for i := range fd.set.Len() {
-		if fd.set.Length(i) < fd.set.Length(shortest) {
-			shortest = i
-		}
-	}
+	e := fd.set.Shortest()
 	b := &f.batch
-	b.batchPlan = batchPlan{[]int32{int32(shortest)}, fd.set.Length(shortest)}
+	b.batchPlan = batchPlan{[]dataset.Example{e}, e.Length}
 	out, err := f.run(ctx, fd, b)
 	if err != nil {
 		return nil, err
@@ -146,7 +143,7 @@ func (f *features) fill(ctx context.Context, fd *feeder, b *batch) error {
 		}
 	}
 	if f.file != nil {
-		err := f.read(fd, b)
+		err := f.read(b)
 		if err == nil {
 			return nil
 		}
@@ -176,20 +173,23 @@ func (f *features) complete(ctx context.Context, fd *feeder, b *batch) error {
 		return nil
 	}
 	for _, e := range b.examples {
-		examples := f.chunks.of(int(e))
+		examples, err := f.chunks.of(e.Number)
+		if err != nil {
+			return err
+		}
 		if examples == nil {
 			continue
 		}
-		f.batch.batchPlan = batchPlan{examples, fd.length(examples[0])}
+		f.batch.batchPlan = batchPlan{examples, examples[0].Length}
 		out, err := f.run(ctx, fd, &f.batch)
 		if err != nil {
 			return err
 		}
-		if err := f.store(fd, out); err != nil {
+		if err := f.store(out); err != nil {
 			f.giveUp(fmt.Sprintf("features cannot be kept: %v; they are computed for each batch", err))
 			return nil
 		}
-		f.chunks.finish(int(e))
+		f.chunks.finish(examples)
 		f.config.emit(FeaturesDone{fd.set.Len() - f.chunks.left, fd.set.Len()})
 	}
 	if f.chunks.left > 0 {
@@ -205,17 +205,17 @@ func (f *features) complete(ctx context.Context, fd *feeder, b *batch) error {
 }
 
 // store writes the features of f.batch, without padding.
-func (f *features) store(fd *feeder, out map[string]ort.Array) error {
+func (f *features) store(out map[string]ort.Array) error {
 	values := f.file.header.Values
 	for r, e := range f.batch.examples {
 		f.buf = f.buf[:0]
 		for i := range values {
 			var err error
-			if f.buf, err = values[i].take(f.buf, out[values[i].Name], r, &f.batch, fd.length(e)); err != nil {
+			if f.buf, err = values[i].take(f.buf, out[values[i].Name], r, &f.batch, e.Length); err != nil {
 				return err
 			}
 		}
-		if err := f.file.put(int(e), f.buf); err != nil {
+		if err := f.file.put(e, f.buf); err != nil {
 			return err
 		}
 	}
@@ -243,7 +243,7 @@ func (v *featureValue) take(buf []byte, a ort.Array, r int, b *batch, length int
 
 // read fills the boundary values of a batch from the file; padding is zero.
 // (Masks never cross the boundary, so padded positions are masked.)
-func (f *features) read(fd *feeder, b *batch) error {
+func (f *features) read(b *batch) error {
 	values := f.file.header.Values
 	raw := make([][]byte, len(values))
 	for i := range values {
@@ -274,16 +274,15 @@ func (f *features) read(fd *feeder, b *batch) error {
 		raw[i], _ = arrayBytes(a)
 	}
 	for r, e := range b.examples {
-		data, err := f.file.example(int(e))
+		data, err := f.file.example(e)
 		if err != nil {
 			return err
 		}
-		length := fd.set.Length(int(e))
 		for i := range values {
 			v := &values[i]
 			seq, keep := 1, 1
 			if v.Seq {
-				seq, keep = b.seq, length
+				seq, keep = b.seq, e.Length
 			}
 			strip := keep * v.Inner * v.Size
 			for o := range v.Outer {

@@ -51,9 +51,6 @@ func newFeeder(ctx context.Context, n *network, set *dataset.Set, f *frozen, c *
 	return fd, err
 }
 
-// length is the number of tokens of an example.
-func (f *feeder) length(e int32) int { return f.set.Length(int(e)) }
-
 func (f *feeder) close() { f.features.close() }
 
 // canFeed tells whether an input of the model can be made of tokens.
@@ -75,18 +72,20 @@ func (n *network) canFeed(v *graph.Value) error {
 
 // fill makes the batch of a plan.
 func (f *feeder) fill(ctx context.Context, b *batch, p batchPlan) error {
-	b.batchPlan = p
+	b.examples, b.seq = append(b.examples[:0], p.examples...), p.seq
 	if b.inputs == nil {
 		b.inputs = map[string]ort.Array{}
 	}
 	b.labels = b.labels[:0]
-	if f.set.Labels != nil {
-		for _, e := range p.examples {
-			b.labels = append(b.labels, int64(f.set.Labels[e]))
+	if f.set.Labelled() {
+		for _, e := range b.examples {
+			b.labels = append(b.labels, int64(e.Class))
 		}
 	}
 	for _, v := range f.inputs {
-		f.tokens(b, v)
+		if err := f.tokens(b, v); err != nil {
+			return err
+		}
 	}
 	if f.features == nil {
 		return nil
@@ -95,7 +94,7 @@ func (f *feeder) fill(ctx context.Context, b *batch, p batchPlan) error {
 }
 
 // tokens fills one token input of a batch, [rows seq].
-func (f *feeder) tokens(b *batch, v *graph.Value) {
+func (f *feeder) tokens(b *batch, v *graph.Value) error {
 	rows, seq := len(b.examples), b.seq
 	a := b.inputs[v.Name]
 	a.Shape = append(a.Shape[:0], int64(rows), int64(seq))
@@ -108,7 +107,9 @@ func (f *feeder) tokens(b *batch, v *graph.Value) {
 		ids = a.I64
 	}
 	ids = resize(ids, rows*seq)
-	f.values(ids, b, f.net.roles[v.Name])
+	if err := f.values(ids, b, f.net.roles[v.Name]); err != nil {
+		return err
+	}
 	switch elem {
 	case graph.Int32:
 		b.ids, a.I32 = ids, resize(a.I32, rows*seq)
@@ -124,21 +125,26 @@ func (f *feeder) tokens(b *batch, v *graph.Value) {
 		a.I64 = ids
 	}
 	b.inputs[v.Name] = a
+	return nil
 }
 
 // values writes what an input of this role has for each token of a batch.
-func (f *feeder) values(dst []int64, b *batch, role models.Role) {
+func (f *feeder) values(dst []int64, b *batch, role models.Role) error {
 	for r, e := range b.examples {
 		row := dst[r*b.seq : (r+1)*b.seq]
-		n := f.set.Length(int(e))
+		n := e.Length
 		switch role {
 		case models.InputIDs:
-			f.set.Fill(int(e), row, nil)
+			if err := f.set.IDs(e, row); err != nil {
+				return err
+			}
 			for i := n; i < b.seq; i++ {
 				row[i] = f.padID
 			}
 		case models.TokenTypeIDs:
-			f.set.FillTypes(int(e), row)
+			if err := f.set.Types(e, row); err != nil {
+				return err
+			}
 			clear(row[n:])
 		case models.AttentionMask:
 			for i := range row {
@@ -153,11 +159,12 @@ func (f *feeder) values(dst []int64, b *batch, role models.Role) {
 			}
 		}
 	}
+	return nil
 }
 
 // batches yields the batches of plans in order. While one is in use the next
 // is made by another goroutine; a batch is valid until the next is asked for.
-func (f *feeder) batches(ctx context.Context, plans []batchPlan) iter.Seq2[*batch, error] {
+func (f *feeder) batches(ctx context.Context, plans iter.Seq2[batchPlan, error]) iter.Seq2[*batch, error] {
 	type made struct {
 		b   *batch
 		err error
@@ -173,14 +180,16 @@ func (f *feeder) batches(ctx context.Context, plans []batchPlan) iter.Seq2[*batc
 		go func() {
 			defer close(done)
 			defer close(ready)
-			for _, p := range plans {
+			for p, err := range plans {
 				var b *batch
 				select {
 				case b = <-free:
 				case <-ctx.Done():
 					return
 				}
-				err := f.fill(ctx, b, p)
+				if err == nil {
+					err = f.fill(ctx, b, p)
+				}
 				ready <- made{b, err}
 				if err != nil {
 					return

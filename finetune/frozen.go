@@ -85,7 +85,9 @@ func (f *frozen) close() {
 // They are valid until the next run.
 func (f *frozen) run(ctx context.Context, fd *feeder, b *batch) (map[string]ort.Array, error) {
 	for _, v := range f.inputs {
-		fd.tokens(b, v)
+		if err := fd.tokens(b, v); err != nil {
+			return nil, err
+		}
 	}
 	out, err := f.engine.run(ctx, b, f.inputs)
 	if err != nil {

@@ -25,6 +25,7 @@ func logitsOf(t *testing.T, c Config, freeze string) [][]float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer set.Close()
 	n, err := newNetwork(c.Model, &c.Settings, set.Classes.Names)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ func logitsOf(t *testing.T, c Config, freeze string) [][]float32 {
 	all := make([][]float32, set.Len())
 	err = fd.forward(context.Background(), set.All(), 16, 64, func(b *batch, logits []float32) error {
 		for r, e := range b.examples {
-			all[e] = append([]float32(nil), logits[3*r:3*r+3]...)
+			all[e.Number] = append([]float32(nil), logits[3*r:3*r+3]...)
 		}
 		return nil
 	})
@@ -101,6 +102,7 @@ func TestEnginesAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer set.Close()
 		n, err := newNetwork(c.Model, &c.Settings, set.Classes.Names)
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +120,14 @@ func TestEnginesAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &batch{batchPlan: batchPlan{[]int32{3, 0, 7, 11}, 24}, inputs: map[string]ort.Array{}}
+		b := &batch{batchPlan: batchPlan{seq: 24}, inputs: map[string]ort.Array{}}
+		for _, i := range []int{3, 0, 7, 11} {
+			e, err := set.Example(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.examples = append(b.examples, e)
+		}
 		native, err := f.run(context.Background(), fd, b)
 		if err != nil {
 			t.Fatal(err)
@@ -273,16 +282,25 @@ func TestFeaturesAreComputedOnDemand(t *testing.T) {
 }
 
 func TestChunks(t *testing.T) {
-	length := func(i int) int { return 3 + i*i%61 }
-	const n = blockExamples + 1000
-	a, b := newChunks(n, length), newChunks(n, length)
+	const n = (recentBlocks+1)*blockExamples + 1000 // more blocks than are in memory
+	set := setOfLengths(t, n, func(i int) int { return 3 + i*i%61 })
+	a, b := newChunks(set), newChunks(set)
+	of := func(c *chunks, e int) []dataset.Example {
+		t.Helper()
+		examples, err := c.of(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return examples
+	}
 	seen := make([]bool, n)
+	first := make([]int, n) // of each example's chunk
 	slots, tokens := 0, 0
 	for i := range n {
 		e := (i * 7919) % n // in any order
-		got := slices.Clone(a.of(e))
-		if again := b.of(n - 1 - i); len(again) > 0 {
-			b.finish(n - 1 - i)
+		got := slices.Clone(of(a, e))
+		if again := of(b, n-1-i); len(again) > 0 {
+			b.finish(again)
 		}
 		if got == nil {
 			if !seen[e] {
@@ -290,17 +308,20 @@ func TestChunks(t *testing.T) {
 			}
 			continue
 		}
-		if size := len(got) * length(int(got[0])); size > chunkTokens {
+		if rows := len(got); rows != chunkTokens/got[0].Length && rows&(rows-1) != 0 {
+			t.Errorf("a chunk of %d × %d tokens, a shape of its own", rows, got[0].Length)
+		}
+		if size := len(got) * got[0].Length; size > chunkTokens {
 			t.Errorf("a chunk of %d tokens", size)
 		}
 		for _, x := range got {
-			if seen[x] {
-				t.Fatalf("example %d twice", x)
+			if seen[x.Number] {
+				t.Fatalf("example %d twice", x.Number)
 			}
-			seen[x] = true
-			slots, tokens = slots+length(int(got[0])), tokens+length(int(x))
+			seen[x.Number], first[x.Number] = true, got[0].Number
+			slots, tokens = slots+got[0].Length, tokens+x.Length
 		}
-		a.finish(e)
+		a.finish(got)
 	}
 	if a.left != 0 || b.left != 0 || slices.Contains(seen, false) {
 		t.Errorf("%d and %d examples are left", a.left, b.left)
@@ -308,12 +329,13 @@ func TestChunks(t *testing.T) {
 	if float64(slots) > 1.05*float64(tokens) {
 		t.Errorf("%d tokens are padded to %d", tokens, slots)
 	}
-	for i := range n {
-		for _, c := range []*chunks{a, b} {
-			clear(c.blocks[i/blockExamples].done)
-		}
-		if !slices.Equal(a.of(i), b.of(i)) {
-			t.Fatalf("the chunk of example %d depends on the order", i)
+	if len(a.recent) != recentBlocks {
+		t.Errorf("%d blocks are in memory", len(a.recent))
+	}
+	c := newChunks(set)
+	for e := range n {
+		if got := of(c, e); got[0].Number != first[e] || !slices.ContainsFunc(got, func(x dataset.Example) bool { return x.Number == e }) {
+			t.Fatalf("the chunk of example %d depends on the order", e)
 		}
 	}
 }

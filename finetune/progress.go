@@ -10,6 +10,9 @@ import (
 // Event is something that happened in a run: one of the types below.
 type Event any
 
+// Reading says how far a data file has been read and tokenised.
+type Reading dataset.Progress
+
 // Loaded says what will be trained on.
 type Loaded struct {
 	Examples, EvalExamples int

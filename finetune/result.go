@@ -29,7 +29,8 @@ type Result struct {
 type TrainResult struct {
 	Steps            int     `json:"steps"` // of the optimiser
 	SamplesPerSecond float64 `json:"samples_per_second"`
-	Seconds          float64 `json:"seconds"` // from Run's start to its end
+	Seconds          float64 `json:"seconds"`      // from Run's start to its end
+	ReadSeconds      float64 `json:"read_seconds"` // to read and tokenise the data
 	PeakRSSBytes     int64   `json:"peak_rss_bytes"`
 	// FirstStepAt is when this process had done its first step.
 	FirstStepAt time.Time `json:"first_step_at"`
@@ -60,7 +61,7 @@ func (t *trainer) result() (*Result, error) {
 		Head: t.Head, Labels: t.train.Classes.Names, BestEpoch: t.best.Epoch, Eval: t.best.Classification,
 		Train: TrainResult{
 			Steps: t.opt.steps, SamplesPerSecond: round(t.clock.mean(), 2),
-			Seconds: round(time.Since(t.began).Seconds(), 3), PeakRSSBytes: peakRSS(),
+			Seconds: round(time.Since(t.began).Seconds(), 3), ReadSeconds: round(t.reading.Seconds(), 3), PeakRSSBytes: peakRSS(),
 			FirstStepAt: t.clock.first,
 		},
 		Model: model, Attached: t.net.head, Evaluations: t.history, MaxLength: t.MaxLength,

@@ -42,10 +42,10 @@ const gcPercent = 15
 
 // trainEpoch is the training loop, from where the epoch was left.
 func (t *trainer) trainEpoch(ctx context.Context) error {
-	batches := trainingBatches(t.examples, t.feed.length, t.BatchSize, t.MaxLength, t.Seed, t.epoch)
-	groups := accumulation{batches: batches, size: t.GradAccum}
+	order := newTrainingOrder(t.selection(), t.Seed, t.epoch)
+	groups := accumulation{order, t.GradAccum}
 	at := t.batch
-	for b, err := range t.feed.batches(ctx, batches[at:]) {
+	for b, err := range t.feed.batches(ctx, order.from(at)) {
 		if err == nil {
 			err = ctx.Err() // a batch that was ready when ctx ended is not taken
 		}
@@ -85,7 +85,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		t.batch = at
 		t.losses.merge(&t.pending)
 		t.clock.stop(len(b.examples))
-		t.report(float64(loss), rate, norm, len(batches))
+		t.report(float64(loss), rate, norm, order.batches())
 		if err := t.checkpointWhenDue(); err != nil {
 			return err
 		}
@@ -201,30 +201,27 @@ func (t *trainer) diverged(p *plan, what string, value float64) error {
 
 func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// accumulation groups batches into optimiser steps.
+// accumulation groups the batches of an epoch into optimiser steps.
 type accumulation struct {
-	batches []batchPlan
-	size    int
+	*trainingOrder
+	group int // batches of a step; the last may have fewer
 }
 
 // weight is the share of a batch in the gradient of its group: that of its
 // examples, so that a group counts as one large batch.
 func (a accumulation) weight(batch int) float32 {
-	if a.size == 1 {
+	if a.group == 1 {
 		return 1
 	}
-	lo := batch / a.size * a.size
+	lo := batch / a.group * a.group
 	total := 0
-	for _, b := range a.batches[lo:min(lo+a.size, len(a.batches))] {
-		total += len(b.examples)
+	for i := lo; i < min(lo+a.group, a.batches()); i++ {
+		total += a.rows(i)
 	}
-	return float32(len(a.batches[batch].examples)) / float32(total)
+	return float32(a.rows(batch)) / float32(total)
 }
 
 // complete tells whether a step is due after so many batches of the epoch.
 func (a accumulation) complete(done int) bool {
-	return done%a.size == 0 || done == len(a.batches)
+	return done%a.group == 0 || done == a.batches()
 }
-
-// steps is the number of optimiser steps of an epoch.
-func (a accumulation) steps() int { return (len(a.batches) + a.size - 1) / a.size }

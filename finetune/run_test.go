@@ -3,7 +3,10 @@ package finetune
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -134,6 +137,98 @@ func TestResumeIsBitEqual(t *testing.T) {
 		if _, err := c.Workspace.LatestCheckpoint(); err == nil {
 			t.Error("a complete run can be resumed")
 		}
+	}
+}
+
+// inFiles makes data sets lie in files, however small.
+func inFiles(t *testing.T) {
+	setMemory = 1
+	t.Cleanup(func() { setMemory = 0 })
+}
+
+// A run does not depend on where its data is, also when it is resumed.
+func TestDataInFilesTrainsTheSame(t *testing.T) {
+	for _, freeze := range []string{"none", "backbone"} {
+		c := tinyConfig(t)
+		c.Eval, c.EvalSplit, c.Freeze = "", 0.2, freeze
+		c.Workspace = tinyWorkspace(t)
+		want := run(t, c)
+		inFiles(t)
+		c.Workspace = tinyWorkspace(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		read := 0
+		c.Progress = func(e Event) {
+			switch e := e.(type) {
+			case Reading:
+				read = e.Examples
+			case Step:
+				if e.Step == 7 {
+					cancel()
+				}
+			}
+		}
+		if _, err := Run(ctx, c); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if read != 300 {
+			t.Errorf("%d examples read", read)
+		}
+		setMemory = 0
+		c.Progress = nil
+		var err error
+		if c.Resume, err = c.Workspace.LatestCheckpoint(); err != nil {
+			t.Fatal(err)
+		}
+		got := run(t, c)
+		sameBytes(t, trained(t, got.Model), trained(t, want.Model))
+		if got.Eval != want.Eval {
+			t.Errorf("freeze %s: evaluation %+v, want %+v", freeze, got.Eval, want.Eval)
+		}
+	}
+}
+
+// Data that cannot be read back ends a run with an error.
+func TestDataIsLost(t *testing.T) {
+	inFiles(t)
+	for _, freeze := range []string{"none", "backbone"} {
+		c := tinyConfig(t)
+		c.Freeze, c.Workspace = freeze, tinyWorkspace(t)
+		tr, err := prepare(context.Background(), &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.train.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.trainEpoch(context.Background()); !errors.Is(err, os.ErrClosed) || !strings.Contains(err.Error(), c.Train) {
+			t.Errorf("freeze %s: error %v", freeze, err)
+		}
+		tr.close()
+	}
+}
+
+// A run is resumed on the same data, whose hash stays what it was.
+func TestHashOfSet(t *testing.T) {
+	c := tinyConfig(t)
+	set, err := dataset.Load(c.Train, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	var classes []int32
+	for e, err := range set.Scan(0, set.Len()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		classes = append(classes, e.Class)
+	}
+	h := sha256.New()
+	if err := set.Hash(h); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(h, classes, set.Classes.Names)
+	if got, err := hashSet(set); err != nil || got != hex.EncodeToString(h.Sum(nil)) {
+		t.Errorf("hash %s, %v", got, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
@@ -75,7 +76,7 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 // sampleBatch makes a batch of random tokens, without padding.
 func (n *network) sampleBatch(o StepperOptions, seed uint64) (*batch, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x73746570))
-	b := &batch{batchPlan: batchPlan{examples: make([]int32, o.Rows), seq: o.Tokens}, inputs: map[string]ort.Array{}}
+	b := &batch{batchPlan: batchPlan{examples: make([]dataset.Example, o.Rows), seq: o.Tokens}, inputs: map[string]ort.Array{}}
 	for range o.Rows {
 		b.labels = append(b.labels, rng.Int64N(int64(o.Labels)))
 	}

@@ -22,6 +22,7 @@ import (
 type Trained struct {
 	Record  Record
 	config  Config
+	dir     string // of the run
 	model   *graph.Model
 	network *network
 	frozen  *frozen
@@ -30,7 +31,7 @@ type Trained struct {
 // Load puts a run's trained tensors into its backbone, which must be the one
 // it was trained from.
 func Load(backbone *graph.Model, tok *tokenize.Tokenizer, r *workspace.Run, threads int) (t *Trained, err error) {
-	t = &Trained{}
+	t = &Trained{dir: r.Dir}
 	if err := r.LoadRecord(&t.Record); err != nil {
 		return nil, err
 	}
@@ -84,11 +85,13 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 	o := dataset.LoadOptions{
 		Options: dataset.Options{Columns: columns, Prefer: t.Record.Columns},
 		Encode:  encoder(t.config.Tokenizer, t.config.MaxLength), Workers: t.config.Threads, Classes: &classes,
+		Dir: t.dir, MemoryLimit: setMemory,
 	}
 	set, err := dataset.Load(path, o)
 	if err != nil {
 		return m, err
 	}
+	defer set.Close()
 	fd, err := t.feeder(ctx, set)
 	if err != nil {
 		return m, err
@@ -104,6 +107,7 @@ func (t *Trained) Samples(ctx context.Context, texts []string) ([]exporter.Sampl
 	if err != nil {
 		return nil, err
 	}
+	defer set.Close()
 	fd, err := t.feeder(ctx, set)
 	if err != nil {
 		return nil, err

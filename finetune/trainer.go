@@ -20,7 +20,7 @@ type trainer struct {
 	run *workspace.Run // nil: nothing is kept
 
 	train, eval            *dataset.Set // may be the same
-	examples, evalExamples []int32
+	examples, evalExamples dataset.Examples
 	net                    *network
 	frozen                 *frozen
 	feed, evalFeed         *feeder
@@ -39,7 +39,8 @@ type trainer struct {
 	clock      stopwatch
 	steps      int // of the whole run
 	began      time.Time
-	checkpoint struct { // the last one
+	reading    time.Duration // what it took to read and tokenise
+	checkpoint struct {      // the last one
 		at   time.Time
 		took time.Duration
 	}
@@ -87,17 +88,19 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	if c.MaxLength, err = maxLength(c.MaxLength, info, c.Tokenizer); err != nil {
 		return nil, err
 	}
+	begin := time.Now()
 	if err := t.load(info); err != nil {
 		return nil, err
 	}
+	t.reading = time.Since(begin)
 	if t.net, err = newNetwork(c.Model, &c.Settings, t.train.Classes.Names); err != nil {
 		return nil, err
 	}
 	if t.identity, err = identify(c, t.train, t.eval); err != nil {
 		return nil, err
 	}
-	perEpoch := accumulation{batches: make([]batchPlan, (len(t.examples)+c.BatchSize-1)/c.BatchSize), size: c.GradAccum}.steps()
-	t.steps = perEpoch * c.Epochs
+	chosen := t.selection()
+	t.steps = (chosen.batches() + c.GradAccum - 1) / c.GradAccum * c.Epochs
 	schedule, err := NewSchedule(c.Schedule, c.Warmup, t.steps)
 	if err != nil {
 		return nil, err
@@ -105,7 +108,9 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	c.Model = nil // trained weights are the network's now; the caller may have let go of the rest
 	t.opt = newOptimizer(t.net.weights, schedule, c)
 	t.net.plans.rows = t.opt.gradientRows()
-	t.announce()
+	if err := t.announce(); err != nil {
+		return nil, err
+	}
 	if err := t.feeds(ctx); err != nil {
 		return nil, err
 	}
@@ -115,9 +120,19 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	return t, t.begin()
 }
 
+// setMemory is how many bytes of a data set are in memory at most; 0: as
+// dataset has it. It is a variable for tests with small sets.
+var setMemory int64
+
 // load reads the data sets.
 func (t *trainer) load(info *models.Info) error {
-	o := dataset.LoadOptions{Options: dataset.Options{Columns: t.Columns}, Encode: encoder(t.Tokenizer, t.MaxLength), Workers: t.Threads}
+	o := dataset.LoadOptions{
+		Options: dataset.Options{Columns: t.Columns}, Encode: encoder(t.Tokenizer, t.MaxLength), Workers: t.Threads,
+		MemoryLimit: setMemory, Progress: func(p dataset.Progress) { t.emit(Reading(p)) },
+	}
+	if t.Workspace != nil {
+		o.Dir = t.Workspace.CacheDir()
+	}
 	var err error
 	if t.train, err = dataset.Load(t.Train, o); err != nil {
 		return err
@@ -190,16 +205,24 @@ func encoder(tok *tokenize.Tokenizer, maxLength int) dataset.Encode {
 	}
 }
 
+// selection is what is trained on.
+func (t *trainer) selection() selection {
+	return selection{t.train, t.examples, t.BatchSize, t.MaxLength}
+}
+
 // announce tells what will be trained.
-func (t *trainer) announce() {
+func (t *trainer) announce() error {
 	limit := 0
-	for _, e := range t.examples {
-		if t.train.Length(int(e)) >= t.MaxLength {
+	for e, err := range t.train.Scan(0, t.train.Len()) {
+		if err != nil {
+			return err
+		}
+		if e.Length >= t.MaxLength && t.examples.Has(e.Number) {
 			limit++
 		}
 	}
 	t.emit(Loaded{
-		Examples: len(t.examples), EvalExamples: len(t.evalExamples), Labels: t.train.Classes.Names, Columns: t.train.Columns,
+		Examples: t.examples.Len(), EvalExamples: t.evalExamples.Len(), Labels: t.train.Classes.Names, Columns: t.train.Columns,
 		MaxLength: t.MaxLength, AtMaxLength: limit, Trainable: t.net.weights.count(), Frozen: t.net.frozen(), Steps: t.steps,
 	})
 	for _, s := range []*dataset.Set{t.train, t.eval} {
@@ -210,6 +233,7 @@ func (t *trainer) announce() {
 			break
 		}
 	}
+	return nil
 }
 
 // feeds prepares what makes batches, and the features of the frozen part.
@@ -296,11 +320,17 @@ func (t *trainer) close() {
 	if t.net != nil {
 		t.net.close()
 	}
+	if t.train != nil {
+		t.train.Close()
+	}
+	if t.eval != nil && t.eval != t.train {
+		t.eval.Close()
+	}
 }
 
 // report tells of a step.
 func (t *trainer) report(loss, rate, norm float64, batches int) {
-	left := float64(batches-t.batch)*float64(t.BatchSize) + float64(t.Epochs-t.epoch-1)*float64(len(t.examples))
+	left := float64(batches-t.batch)*float64(t.BatchSize) + float64(t.Epochs-t.epoch-1)*float64(t.examples.Len())
 	speed := t.clock.speed()
 	e := Step{Epoch: t.epoch + 1, Step: t.opt.steps, Steps: t.steps, Loss: loss, LearningRate: rate, GradNorm: norm, SamplesPerSecond: speed}
 	if speed > 0 {

@@ -18,6 +18,7 @@ import (
 // outcome is what one whole command came to.
 type outcome struct {
 	wall, first float64 // seconds from the start of the command: to its end, to the end of the first step
+	read        float64 // seconds that ftk reads and tokenises
 	samples     float64 // a second, while training
 	accuracy    float64 // of the best epoch
 	peak        int64   // bytes resident
@@ -34,7 +35,7 @@ type training struct {
 
 // compareCommands measures whole commands for each model, data set, case and number of epochs.
 func (o *options) compareCommands(ctx context.Context) error {
-	cases := slices.DeleteFunc(slices.Clone(o.cases), func(c string) bool { return c == "step" || c == "forward" })
+	cases := slices.DeleteFunc(slices.Clone(o.cases), func(c string) bool { return c == "step" || c == "forward" || c == "scale" })
 	if len(cases) == 0 {
 		return nil
 	}
@@ -125,24 +126,30 @@ func (run training) hyperparameters() []string {
 		"--text-column", "text", "--label-column", "label", "--freeze", run.freeze, "--epochs", strconv.Itoa(run.epochs)}
 }
 
-// runFtk runs ftk finetune without features of an earlier run.
+// runFtk is ftk's side of a whole command.
 func (o *options) runFtk(ctx context.Context, run training) (outcome, error) {
+	return o.finetune(ctx, run.ws, append([]string{"--data", run.data.train, "--eval", run.data.eval}, run.hyperparameters()...)...)
+}
+
+// finetune runs ftk finetune in a workspace without features of an earlier run.
+func (o *options) finetune(ctx context.Context, ws string, args ...string) (outcome, error) {
 	for _, dir := range []string{"cache", "runs"} {
-		if err := os.RemoveAll(filepath.Join(run.ws, ".ftk", dir)); err != nil {
+		if err := os.RemoveAll(filepath.Join(ws, ".ftk", dir)); err != nil {
 			return outcome{}, err
 		}
 	}
-	args := append([]string{"-C", run.ws, "--json", "finetune", "--data", run.data.train, "--eval", run.data.eval,
-		"--batch-size", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads), "--seed", strconv.Itoa(o.seed)}, run.hyperparameters()...)
+	args = append([]string{"-C", ws, "--json", "finetune",
+		"--batch-size", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads), "--seed", strconv.Itoa(o.seed)}, args...)
 	var r struct {
 		Eval  struct{ Accuracy float64 }
 		Train struct {
 			SamplesPerSecond float64   `json:"samples_per_second"`
+			ReadSeconds      float64   `json:"read_seconds"`
 			FirstStepAt      time.Time `json:"first_step_at"`
 		}
 	}
 	out, err := o.timed(ctx, &r, o.ftk, args...)
-	out.accuracy, out.samples = r.Eval.Accuracy, r.Train.SamplesPerSecond
+	out.accuracy, out.samples, out.read = r.Eval.Accuracy, r.Train.SamplesPerSecond, r.Train.ReadSeconds
 	out.first += float64(r.Train.FirstStepAt.UnixNano()) / 1e9
 	return out, err
 }

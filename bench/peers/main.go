@@ -2,14 +2,16 @@
 // Markdown.
 //
 //	go run ./bench/peers -python PYTHON [-cases step,forward,full,last2,head] [-models minilm,base] [-data sst2,agnews]
+//	go run ./bench/peers -cases scale [-scale 1000,10000,100000,1000000]
 //
 // Each measurement alternates between the peers (A B A B …) in one run, so that what else the machine does falls on all
-// of them alike, and reports medians and ratios. There are two kinds:
+// of them alike, and reports medians and ratios. There are three kinds:
 //
 //   - a training step on one batch in memory (case step; forward without the gradient), each peer in a process of its own
 //     that waits while another one works;
 //   - whole commands (full, last2, head): ftk finetune against peer_transformers.py train, with the same data,
-//     hyper-parameters, batch size, dynamic padding and number of threads.
+//     hyper-parameters, batch size, dynamic padding and number of threads;
+//   - whole commands of ftk alone on more and more generated rows (scale): what time and memory grow with.
 //
 // docs/performance.md says what the columns mean.
 package main
@@ -24,6 +26,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,7 +37,7 @@ type options struct {
 	threads, rounds, steps     int
 	batch, tokens              int
 	rows                       int
-	epochs                     []int
+	epochs, scale              []int
 	seed                       int
 
 	root string // of the repository
@@ -53,12 +56,13 @@ func main() {
 func run() error {
 	var o options
 	var serve serveOptions
-	var cases, models, data, peers, epochs string
-	flag.StringVar(&cases, "cases", "step,full,last2,head", "what to measure: step, forward, full, last2, head")
+	var cases, models, data, peers, epochs, scale string
+	flag.StringVar(&cases, "cases", "step,full,last2,head", "what to measure: step, forward, full, last2, head, scale")
 	flag.StringVar(&models, "models", "minilm", "minilm (real weights), base (the shape of BERT-base, random weights)")
 	flag.StringVar(&data, "data", "sst2,agnews", "texts of whole commands: sst2, agnews, intents")
 	flag.StringVar(&peers, "peers", "transformers", "what to compare with: transformers, gomlx")
 	flag.StringVar(&epochs, "epochs", "1,3,10", "epochs of whole commands (full fine-tuning: only the first two)")
+	flag.StringVar(&scale, "scale", "1000,10000,100000,1000000", "rows of case scale")
 	flag.StringVar(&o.python, "python", "python3", "a Python with torch and transformers")
 	flag.StringVar(&o.minilm, "minilm", "", "directory of MiniLM (default: where make deps puts it)")
 	flag.StringVar(&o.shared, "shared", os.Getenv("FTK_SHARED"), "directory with datasets/ (default: ../shared)")
@@ -81,18 +85,20 @@ func run() error {
 		return serveStep(serve)
 	}
 	o.cases, o.models, o.data, o.peers = list(cases), list(models), list(data), list(peers)
-	for _, e := range list(epochs) {
-		var n int
-		if _, err := fmt.Sscan(e, &n); err != nil || n < 1 {
-			return fmt.Errorf("-epochs %s: %q is no number of epochs", epochs, e)
+	for _, n := range []struct {
+		flag, text string
+		to         *[]int
+	}{{"-epochs", epochs, &o.epochs}, {"-scale", scale, &o.scale}} {
+		var err error
+		if *n.to, err = numbers(n.text); err != nil {
+			return fmt.Errorf("%s %s: %w", n.flag, n.text, err)
 		}
-		o.epochs = append(o.epochs, n)
 	}
 	for _, c := range []struct {
 		flag        string
 		have, known []string
 	}{
-		{"-cases", o.cases, []string{"step", "forward", "full", "last2", "head"}},
+		{"-cases", o.cases, []string{"step", "forward", "full", "last2", "head", "scale"}},
 		{"-models", o.models, []string{"minilm", "base"}},
 		{"-data", o.data, []string{"sst2", "agnews", "intents"}},
 		{"-peers", o.peers, []string{"transformers", "gomlx"}},
@@ -120,11 +126,29 @@ func run() error {
 			}
 		}
 	}
+	if slices.Contains(o.cases, "scale") {
+		if err := o.measureScale(ctx); err != nil {
+			return err
+		}
+	}
 	return o.compareCommands(ctx)
 }
 
 func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
+}
+
+// numbers are from 1.
+func numbers(s string) ([]int, error) {
+	var all []int
+	for _, word := range list(s) {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is no number from 1", word)
+		}
+		all = append(all, n)
+	}
+	return all, nil
 }
 
 // prepare finds the repository and builds ftk.

@@ -22,17 +22,26 @@ type model struct {
 
 // model finds or makes one of the models of -models.
 func (o *options) model(name string) (model, error) {
-	minilm := o.minilm
-	if minilm == "" {
-		minilm = home.Model("all-MiniLM-L6-v2")
-	}
-	if _, err := os.Stat(filepath.Join(minilm, "tokenizer.json")); err != nil {
-		return model{}, fmt.Errorf("no MiniLM in %s: run make deps, or name its directory with -minilm", minilm)
+	minilm, err := o.minilmDir()
+	if err != nil {
+		return model{}, err
 	}
 	if name == "minilm" {
 		return model{name: "MiniLM-L6", dir: minilm, layers: 6}, nil
 	}
 	return o.bertBase(minilm)
+}
+
+// minilmDir is where MiniLM is.
+func (o *options) minilmDir() (string, error) {
+	dir := o.minilm
+	if dir == "" {
+		dir = home.Model("all-MiniLM-L6-v2")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tokenizer.json")); err != nil {
+		return "", fmt.Errorf("no MiniLM in %s: run make deps, or name its directory with -minilm", dir)
+	}
+	return dir, nil
 }
 
 // bertBase makes a model of BERT-base's shape with random weights, 12 layers of 768, and MiniLM's tokenizer, which is
@@ -43,19 +52,23 @@ func (o *options) bertBase(tokenizer string) (model, error) {
 	if _, err := os.Stat(m.onnx); err == nil {
 		return m, nil
 	}
-	if err := os.MkdirAll(m.dir, 0o755); err != nil {
-		return m, err
-	}
-	c := models.BERTConfig{
+	return m, o.writeBERT(m.dir, tokenizer, models.BERTConfig{
 		VocabSize: 30522, HiddenSize: 768, Layers: 12, Heads: 12, IntermediateSize: 3072,
 		MaxPositions: 512, TypeVocabSize: 2, Activation: "gelu", LayerNormEps: 1e-12,
+	})
+}
+
+// writeBERT makes a directory with a BERT of random weights and the tokenizer of another directory.
+func (o *options) writeBERT(dir, tokenizer string, c models.BERTConfig) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
 	built, err := models.TinyBERT(models.Tiny{BERTConfig: c, NoPooler: true}, uint64(o.seed))
 	if err != nil {
-		return m, err
+		return err
 	}
-	if err := exporter.Save(built, m.onnx); err != nil {
-		return m, err
+	if err := exporter.Save(built, filepath.Join(dir, "model.onnx")); err != nil {
+		return err
 	}
 	config, err := json.Marshal(map[string]any{
 		"model_type": "bert", "architectures": []string{"BertModel"}, "vocab_size": c.VocabSize, "hidden_size": c.HiddenSize,
@@ -64,21 +77,21 @@ func (o *options) bertBase(tokenizer string) (model, error) {
 		"layer_norm_eps": 1e-12,
 	})
 	if err != nil {
-		return m, err
+		return err
 	}
-	if err := os.WriteFile(filepath.Join(m.dir, "config.json"), config, 0o644); err != nil {
-		return m, err
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
+		return err
 	}
 	for _, name := range []string{"tokenizer.json", "vocab.txt", "tokenizer_config.json"} {
 		data, err := os.ReadFile(filepath.Join(tokenizer, name))
 		if err != nil {
-			return m, err
+			return err
 		}
-		if err := os.WriteFile(filepath.Join(m.dir, name), data, 0o644); err != nil {
-			return m, err
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // asONNX gives the model as a file for peers that read nothing else.

@@ -164,7 +164,8 @@ func TestUnknownOperators(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "export")
 	must(t, "export", "--out", out, "-C", ws)
 	checkExport(t, filepath.Join(source, "model.onnx"), filepath.Join(out, "model.onnx"), func(string) bool { return false })
-	checkPredictions(t, must(t, "predict", "--model", out, "--data", dev, "--json"), r.Eval.Accuracy)
+	// Quantised in other batches than in training: what is on the border may cross it.
+	checkPredictions(t, must(t, "predict", "--model", out, "--data", dev, "--json"), r.Eval.Accuracy, 2)
 }
 
 // TestDiverged trains until the loss is not a number.

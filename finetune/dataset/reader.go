@@ -3,7 +3,8 @@
 //
 // A Reader streams the records of one file; Load tokenises them in parallel
 // into a Set, which keeps token ids and labels but no text, so that a data set
-// takes about two bytes a token. Every error names file and line.
+// takes about two bytes a token; a large one takes them on disk. Every error
+// names file and line.
 package dataset
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -36,6 +38,9 @@ type Reader struct {
 	index   [3]int // field numbers of text, pair, label; -1 where not read
 	empty   int    // records whose text is empty
 	first   int    // line of the first of them
+
+	size int64        // of the file, in bytes
+	read atomic.Int64 // bytes of it that were read
 }
 
 // rowReader yields the fields of a table, row by row. JSONL rows are given in
@@ -68,8 +73,10 @@ func (r *Reader) open(opt Options) error {
 		return err
 	} else if st.IsDir() {
 		return fmt.Errorf("%s is a directory; give a .csv, .tsv or .jsonl file", r.path)
+	} else {
+		r.size = st.Size()
 	}
-	in := bufio.NewReaderSize(r.file, 1<<16)
+	in := bufio.NewReaderSize(counted{r}, 1<<16)
 	switch bom, _ := in.Peek(3); {
 	case bytes.Equal(bom, []byte("\xef\xbb\xbf")):
 		in.Discard(3)
@@ -104,6 +111,15 @@ func (r *Reader) open(opt Options) error {
 		j.columns, j.index = r.columns, r.index
 	}
 	return nil
+}
+
+// counted is the file of a reader; it counts what is read.
+type counted struct{ *Reader }
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.file.Read(p)
+	c.read.Add(int64(n))
+	return n, err
 }
 
 // Path returns the path the reader was opened with.

@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -31,30 +33,71 @@ func byteEncode(base int64) Encode {
 	}
 }
 
-func example(s *Set, i int) (ids, types []int64) {
-	ids, types = make([]int64, s.Length(i)), make([]int64, s.Length(i))
-	s.Fill(i, ids, types)
-	return ids, types
+// load loads a file into a set that the test closes.
+func load(t *testing.T, path string, opt LoadOptions) *Set {
+	t.Helper()
+	s, err := Load(path, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// example reads example i, which must be the same by number and by scan.
+func example(t *testing.T, s *Set, i int) (e Example, ids, types []int64) {
+	t.Helper()
+	e, err := s.Example(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scanned, err := range s.Scan(i, i+1) {
+		if err != nil || scanned != e {
+			t.Errorf("example %d is %+v, by scan %+v, %v", i, e, scanned, err)
+		}
+	}
+	ids, types = make([]int64, e.Length), make([]int64, e.Length)
+	if err := errors.Join(s.IDs(e, ids), s.Types(e, types)); err != nil {
+		t.Fatal(err)
+	}
+	return e, ids, types
+}
+
+// classes returns the class of each example.
+func classes(t *testing.T, s *Set) []int32 {
+	t.Helper()
+	var all []int32
+	for e, err := range s.Scan(0, s.Len()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e.Class)
+	}
+	return all
 }
 
 func TestLoad(t *testing.T) {
 	path := write(t, "a.tsv", "text\ttext_pair\tlabel\nab\t\t10\n\t\t9\nc\td\t10\n")
 	for _, base := range []int64{0, 65500} { // 16 and 32 bits
-		s, err := Load(path, LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(base)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := load(t, path, LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(base)})
 		if d := cmp.Diff([]string{"9", "10"}, s.Classes.Names); d != "" {
 			t.Error("classes are not in numeric order", d)
 		}
-		if d := cmp.Diff([]int32{1, 0, 1}, s.Labels); d != "" {
+		if d := cmp.Diff([]int32{1, 0, 1}, classes(t, s)); d != "" {
 			t.Error(d)
+		}
+		if want := (Example{Number: 1, Start: 4, Length: 2, Class: 0}); s.Shortest() != want {
+			t.Errorf("the shortest is %+v, want %+v", s.Shortest(), want)
 		}
 		b := base
 		wantIDs := [][]int64{{1, b + 'a', b + 'b', 2}, {1, 2}, {1, b + 'c', 2, b + 'd'}}
 		wantTypes := [][]int64{{0, 0, 0, 0}, {0, 0}, {0, 0, 0, 1}}
 		for i := range wantIDs {
-			ids, types := example(s, i)
+			_, ids, types := example(t, s, i)
 			if d := cmp.Diff(wantIDs[i], ids); d != "" {
 				t.Errorf("example %d: %s", i, d)
 			}
@@ -80,14 +123,8 @@ func TestLoadSameForAnyNumberOfWorkers(t *testing.T) {
 	path := write(t, "a.csv", b.String())
 	var want [32]byte
 	for _, workers := range []int{1, 2, 7} {
-		s, err := Load(path, LoadOptions{Encode: byteEncode(0), Workers: workers})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := sha256.New()
-		s.Hash(h)
-		fmt.Fprint(h, s.Labels)
-		got := [32]byte(h.Sum(nil))
+		s := load(t, path, LoadOptions{Encode: byteEncode(0), Workers: workers})
+		got := hashOf(t, s)
 		if workers == 1 {
 			want = got
 		} else if got != want {
@@ -95,6 +132,35 @@ func TestLoadSameForAnyNumberOfWorkers(t *testing.T) {
 		}
 		if s.Len() != 3000 {
 			t.Errorf("%d examples", s.Len())
+		}
+	}
+}
+
+// hashOf hashes a set with its classes.
+func hashOf(t *testing.T, s *Set) [32]byte {
+	t.Helper()
+	h := sha256.New()
+	if err := s.Hash(h); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(h, classes(t, s))
+	return [32]byte(h.Sum(nil))
+}
+
+// A hash names cached features and runs, so it stays what it was.
+func TestHashStays(t *testing.T) {
+	path := write(t, "a.tsv", "text\ttext_pair\tlabel\nab\t\t10\n\t\t9\nc\td\t10\n")
+	for base, want := range map[int64]string{
+		0:     "6e415907db110b42b9f77694af251f0f7e20e5cac80beadd2cd0dd039409d8a9",
+		65500: "9c23139c579b4409fcd4e539b3042deb9a0e83a3234b068d5fb3221f9286f831",
+	} {
+		s := load(t, path, LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(base)})
+		h := sha256.New()
+		if err := s.Hash(h); err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(h.Sum(nil)); got != want {
+			t.Errorf("ids from %d: hash %s, want %s", base, got, want)
 		}
 	}
 }
@@ -118,60 +184,5 @@ func TestLoadErrors(t *testing.T) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
-	}
-}
-
-func TestSplit(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("text,label\n")
-	for range 3 {
-		b.WriteString("x,few\n")
-	}
-	for range 97 {
-		b.WriteString("y,many\n")
-	}
-	s, err := Load(write(t, "a.csv", b.String()), LoadOptions{Encode: byteEncode(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	train, eval, err := s.Split(0.1, 7)
-	if err != nil {
-		t.Fatal(err)
-	}
-	perClass := map[string]int{}
-	seen := map[int32]int{}
-	for _, i := range eval {
-		perClass[s.Classes.Names[s.Labels[i]]]++
-		seen[i]++
-	}
-	for _, i := range train {
-		seen[i]++
-	}
-	if perClass["few"] != 1 || perClass["many"] != 10 {
-		t.Errorf("evaluation has %v", perClass)
-	}
-	if len(seen) != 100 || len(train)+len(eval) != 100 {
-		t.Errorf("split is no partition: %d + %d examples, %d different", len(train), len(eval), len(seen))
-	}
-	_, again, _ := s.Split(0.1, 7)
-	_, other, _ := s.Split(0.1, 8)
-	if !cmp.Equal(eval, again) {
-		t.Error("the same seed gives another split")
-	}
-	if cmp.Equal(eval, other) {
-		t.Error("another seed gives the same split")
-	}
-}
-
-func TestSplitClassWithOneExample(t *testing.T) {
-	s, err := Load(write(t, "a.csv", "text,label\na,x\nb,x\nc,lonely\n"), LoadOptions{Encode: byteEncode(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err = s.Split(0.5, 1); err == nil || !strings.Contains(err.Error(), `a.csv:4: label "lonely" has one example`) {
-		t.Errorf("error %v", err)
-	}
-	if _, _, err = s.Split(1, 1); err == nil {
-		t.Error("share 1 is accepted")
 	}
 }
