@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"iter"
+	"math/bits"
 	"slices"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
@@ -38,7 +39,7 @@ func paddedLength(n, limit int) int {
 type selection struct {
 	set       *dataset.Set
 	examples  dataset.Examples
-	size      int // examples of a batch; the last may have fewer
+	size      int // examples of a batch, in training; the last may have fewer
 	maxLength int // tokens
 }
 
@@ -103,7 +104,7 @@ func (o *trainingOrder) from(first int) iter.Seq2[batchPlan, error] {
 					return
 				}
 			}
-			batches := c.cut(&o.selection)
+			batches := c.cut(o.maxLength, func(_, left int) int { return min(o.size, left) })
 			shuffle(batches, o.batchKey(m))
 			for _, b := range batches[max(0, first-m*megabatch):] {
 				if !yield(b, nil) {
@@ -114,26 +115,43 @@ func (o *trainingOrder) from(first int) iter.Seq2[batchPlan, error] {
 	}
 }
 
-// evaluationExamples is about how many examples are sorted by length together
-// to be evaluated.
-const evaluationExamples = 8192
+// blockExamples is how many neighbouring examples are sorted by length together
+// where nothing is learnt from them.
+const blockExamples = 8192
 
-// evaluationBatches yields batches sorted by length in blocks of examples,
+// forwardTokens is how many tokens, padding included, go through a network at
+// once where nothing is learnt: as few as keep the results of a layer in the
+// processor's caches, and as many as keep the products of matrices fast.
+const forwardTokens = 1024
+
+// forwardRows is how many examples go through at once, of which the longest is
+// known; left are those that the block still has. The ends of many blocks would
+// all have shapes of their own, which take a plan each.
+func forwardRows(longest, left int, many bool) int {
+	rows := max(1, forwardTokens/longest)
+	if left < rows && many {
+		rows = 1 << (bits.Len(uint(left)) - 1)
+	}
+	return min(rows, left)
+}
+
+// evaluationBatches yields batches of examples sorted by length in blocks,
 // longest first, so that a lack of memory shows at once. Each is valid until
 // the next.
-func evaluationBatches(s selection) iter.Seq2[batchPlan, error] {
+func evaluationBatches(set *dataset.Set, examples dataset.Examples, maxLength int) iter.Seq2[batchPlan, error] {
 	return func(yield func(batchPlan, error) bool) {
+		s := selection{set: set, examples: examples, maxLength: maxLength}
+		many := examples.Len() > blockExamples
 		var c cutter
-		block := max(1, evaluationExamples/s.size) * s.size
-		for lo := 0; lo < s.examples.Len(); lo += block {
+		for lo := 0; lo < examples.Len(); lo += blockExamples {
 			c.begin()
-			for i := lo; i < min(lo+block, s.examples.Len()); i++ {
+			for i := lo; i < min(lo+blockExamples, examples.Len()); i++ {
 				if err := c.take(&s, i); err != nil {
 					yield(batchPlan{}, err)
 					return
 				}
 			}
-			for _, b := range c.cut(&s) {
+			for _, b := range c.cut(maxLength, func(longest, left int) int { return forwardRows(longest, left, many) }) {
 				if !yield(b, nil) {
 					return
 				}
@@ -158,12 +176,16 @@ func (c *cutter) take(s *selection, i int) error {
 }
 
 // cut gives the batches of what was taken, those with the longest examples
-// first.
-func (c *cutter) cut(s *selection) []batchPlan {
+// first. rows says how many of the examples left go into a batch, by the
+// length of the longest.
+func (c *cutter) cut(maxLength int, rows func(longest, left int) int) []batchPlan {
 	c.sorted = longestFirst(c.sorted, c.taken)
 	c.batches = c.batches[:0]
-	for part := range slices.Chunk(c.sorted, s.size) {
-		c.batches = append(c.batches, batchPlan{part, paddedLength(part[0].Length, s.maxLength)})
+	for rest := c.sorted; len(rest) > 0; {
+		longest := rest[0].Length
+		n := rows(longest, len(rest))
+		c.batches = append(c.batches, batchPlan{rest[:n:n], paddedLength(longest, maxLength)})
+		rest = rest[n:]
 	}
 	return c.batches
 }

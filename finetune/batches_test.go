@@ -110,22 +110,30 @@ func TestTrainingBatches(t *testing.T) {
 }
 
 func TestEvaluationBatches(t *testing.T) {
-	const n = 2*evaluationExamples + 1000
+	const n = 2*blockExamples + 1000
 	set := setOfLengths(t, n, func(i int) int { return 3 + i*7919%60 })
-	batches := collect(t, evaluationBatches(selection{set, set.All(), 24, 62}))
+	batches := collect(t, evaluationBatches(set, set.All(), 62))
 	checkBatches(t, batches, n)
-	for i, b := range batches[1:341] { // the first block
-		if b.seq > batches[i].seq {
-			t.Errorf("batch %d is longer than the one before", i+1)
+	done, blocks, small := 0, 0, 0
+	for i, b := range batches {
+		if done%blockExamples == 0 {
+			blocks++
+			if b.seq != batches[0].seq {
+				t.Errorf("block %d begins with %d tokens", blocks, b.seq)
+			}
+		} else if b.seq > batches[i-1].seq {
+			t.Errorf("batch %d is longer than the one before", i)
+		}
+		done += len(b.examples)
+		switch size := len(b.examples) * b.seq; {
+		case size > forwardTokens:
+			t.Errorf("batch %d has %d tokens", i, size)
+		case size < forwardTokens*9/10:
+			small++
 		}
 	}
-	for i, b := range batches[:len(batches)-1] {
-		if len(b.examples) != 24 {
-			t.Errorf("batch %d has %d examples", i, len(b.examples))
-		}
-	}
-	if batches[341].seq != batches[0].seq {
-		t.Errorf("the second block begins with %d tokens", batches[341].seq)
+	if blocks != 3 || small > 4*blocks { // at the ends of blocks
+		t.Errorf("%d blocks, %d small batches", blocks, small)
 	}
 }
 

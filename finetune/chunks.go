@@ -1,7 +1,6 @@
 package finetune
 
 import (
-	"math/bits"
 	"slices"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
@@ -21,17 +20,8 @@ type chunks struct {
 	read   []dataset.Example
 }
 
-const (
-	// chunkTokens is how many tokens, padding included, a chunk has at most: as
-	// few as keep the results of a layer in the processor's caches, and as many as
-	// keep the products of matrices fast.
-	chunkTokens = 1024
-	// blockExamples is how many neighbouring examples are sorted by length
-	// together.
-	blockExamples = 8192
-	// recentBlocks is how many blocks are in memory, of some 300 KB each.
-	recentBlocks = 4
-)
+// recentBlocks is how many blocks are in memory, of some 300 KB each.
+const recentBlocks = 4
 
 // chunkBlock is the chunks of one block.
 type chunkBlock struct {
@@ -104,11 +94,7 @@ func (c *chunks) cut(b *chunkBlock, n int) error {
 	}
 	b.sorted, b.start, b.chunk = longestFirst(b.sorted, c.read), b.start[:0], resize(b.chunk, end-first)
 	for at := 0; at < len(b.sorted); {
-		rows, left := max(1, chunkTokens/b.sorted[at].Length), len(b.sorted)-at
-		if left < rows && c.set.Len() > blockExamples {
-			rows = 1 << (bits.Len(uint(left)) - 1) // each block would have its own shape, which takes a plan
-		}
-		next := min(at+rows, len(b.sorted))
+		next := at + forwardRows(b.sorted[at].Length, len(b.sorted)-at, c.set.Len() > blockExamples)
 		for _, e := range b.sorted[at:next] {
 			b.chunk[e.Number-first] = uint16(len(b.start))
 		}

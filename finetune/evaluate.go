@@ -7,10 +7,10 @@ import (
 	"github.com/ftk-go/ftk/finetune/metrics"
 )
 
-// forward runs a choice of the set's examples through the network and calls each with the logits of
-// every batch, [rows classes].
-func (f *feeder) forward(ctx context.Context, examples dataset.Examples, size, maxLength int, each func(b *batch, logits []float32) error) error {
-	for b, err := range f.batches(ctx, evaluationBatches(selection{f.set, examples, size, maxLength})) {
+// forward runs a choice of the set's examples through the network and calls
+// each with the logits of every batch, [rows classes].
+func (f *feeder) forward(ctx context.Context, examples dataset.Examples, maxLength int, each func(b *batch, logits []float32) error) error {
+	for b, err := range f.batches(ctx, evaluationBatches(f.set, examples, maxLength)) {
 		if err != nil {
 			return err
 		}
@@ -33,10 +33,10 @@ func (f *feeder) forward(ctx context.Context, examples dataset.Examples, size, m
 }
 
 // evaluate computes the metrics of labelled examples, without dropout.
-func (f *feeder) evaluate(ctx context.Context, examples dataset.Examples, size, maxLength int) (metrics.Classification, error) {
+func (f *feeder) evaluate(ctx context.Context, examples dataset.Examples, maxLength int) (metrics.Classification, error) {
 	classes := len(f.set.Classes.Names)
 	m := metrics.NewConfusion(classes)
-	err := f.forward(ctx, examples, size, maxLength, func(b *batch, logits []float32) error {
+	err := f.forward(ctx, examples, maxLength, func(b *batch, logits []float32) error {
 		m.Add(logits, b.labels)
 		m.AddLoss(lossOf(f.net.loss, logits, b.labels, classes), len(b.labels))
 		return nil

@@ -48,7 +48,7 @@ func logitsOf(t *testing.T, c Config, freeze string) [][]float32 {
 		t.Fatalf("freeze %s: features are not where they should be", freeze)
 	}
 	all := make([][]float32, set.Len())
-	err = fd.forward(context.Background(), set.All(), 16, 64, func(b *batch, logits []float32) error {
+	err = fd.forward(context.Background(), set.All(), 64, func(b *batch, logits []float32) error {
 		for r, e := range b.examples {
 			all[e.Number] = append([]float32(nil), logits[3*r:3*r+3]...)
 		}
@@ -308,10 +308,10 @@ func TestChunks(t *testing.T) {
 			}
 			continue
 		}
-		if rows := len(got); rows != chunkTokens/got[0].Length && rows&(rows-1) != 0 {
+		if rows := len(got); rows != forwardTokens/got[0].Length && rows&(rows-1) != 0 {
 			t.Errorf("a chunk of %d × %d tokens, a shape of its own", rows, got[0].Length)
 		}
-		if size := len(got) * got[0].Length; size > chunkTokens {
+		if size := len(got) * got[0].Length; size > forwardTokens {
 			t.Errorf("a chunk of %d tokens", size)
 		}
 		for _, x := range got {

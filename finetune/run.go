@@ -107,7 +107,7 @@ func (t *trainer) drop(p *plan, batch int) {
 // evaluateEpoch evaluates, keeps the weights if they are the best so far, and
 // saves a checkpoint if one is due.
 func (t *trainer) evaluateEpoch(ctx context.Context) error {
-	m, err := t.evalFeed.evaluate(ctx, t.evalExamples, t.BatchSize, t.MaxLength)
+	m, err := t.evalFeed.evaluate(ctx, t.evalExamples, t.MaxLength)
 	if err != nil {
 		return err
 	}

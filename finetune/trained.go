@@ -97,7 +97,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 		return m, err
 	}
 	defer fd.close()
-	return fd.evaluate(ctx, set.All(), t.config.BatchSize, t.config.MaxLength)
+	return fd.evaluate(ctx, set.All(), t.config.MaxLength)
 }
 
 // Samples runs texts through the trained graph and returns the batches, inputs
@@ -123,7 +123,7 @@ func (t *Trained) Samples(ctx context.Context, texts []string) ([]exporter.Sampl
 		}
 	}
 	var samples []exporter.Sample
-	err = fd.forward(ctx, set.All(), t.config.BatchSize, t.config.MaxLength, func(b *batch, logits []float32) error {
+	err = fd.forward(ctx, set.All(), t.config.MaxLength, func(b *batch, logits []float32) error {
 		s := exporter.Sample{Inputs: map[string]ort.Array{}, Logits: slices.Clone(logits)}
 		for _, v := range fd.inputs {
 			a := b.inputs[v.Name]
