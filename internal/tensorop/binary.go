@@ -50,23 +50,38 @@ func lift[T, R any](f func(a, b T) R) vectors[T, R] {
 	}
 }
 
-func runPairs[T, R any](out []R, a, b []T, p pairs, f vectors[T, R]) {
+// pairTask applies an operator to two operands of broadcast shape.
+type pairTask[T, R any] struct {
+	pairs
+	f    vectors[T, R]
+	out  []R
+	x, y []T
+}
+
+func (t *pairTask[T, R]) run(out []R, x, y []T) {
 	if len(out) == 0 {
 		return
 	}
-	last := len(p.shape) - 1
-	inner, sa, sb := p.shape[last], p.a[last], p.b[last]
-	if last == 0 { // one run: split it
-		parallel.For(inner, parallelGrain, func(lo, hi int) { f.run(out, a, b, lo, lo*sa, lo*sb, hi-lo, sa, sb) })
+	t.out, t.x, t.y = out, x, y
+	last := len(t.shape) - 1
+	if inner := t.shape[last]; last == 0 { // one run: split it
+		parallel.Run(inner, parallelGrain, t)
+	} else {
+		parallel.Run(size(t.shape[:last]), max(1, parallelGrain/inner), t)
+	}
+	t.out, t.x, t.y = nil, nil, nil
+}
+
+// Chunk computes elements lo to hi of the only run, or runs lo to hi.
+func (t *pairTask[T, R]) Chunk(_, lo, hi int) {
+	last := len(t.shape) - 1
+	inner, sx, sy := t.shape[last], t.a[last], t.b[last]
+	if last == 0 {
+		t.f.run(t.out, t.x, t.y, lo, lo*sx, lo*sy, hi-lo, sx, sy)
 		return
 	}
-	wa, wb := walk{shape: p.shape, stride: p.a}, walk{shape: p.shape, stride: p.b}
-	parallel.For(wa.rows(), max(1, parallelGrain/inner), func(lo, hi int) {
-		fromB := make([]int, 0, hi-lo)
-		wb.each(lo, hi, func(_, from int) { fromB = append(fromB, from) })
-		wa.each(lo, hi, func(to, from int) {
-			f.run(out, a, b, to, from, fromB[to/inner-lo], inner, sa, sb)
-		})
+	eachPair(t.shape, t.a, t.b, lo, hi, func(to, fromX, fromY int) {
+		t.f.run(t.out, t.x, t.y, to, fromX, fromY, inner, sx, sy)
 	})
 }
 
@@ -86,8 +101,9 @@ func (f vectors[T, R]) run(out []R, a, b []T, to, ia, ib, n, sa, sb int) {
 }
 
 func pairKernel[T, R any](p pairs, f vectors[T, R]) Kernel {
+	t := &pairTask[T, R]{pairs: p, f: f}
 	return func(out *tensor.Dense, in []*tensor.Dense) error {
-		runPairs(values[R](out), values[T](in[0]), values[T](in[1]), p, f)
+		t.run(values[R](out), values[T](in[0]), values[T](in[1]))
 		return nil
 	}
 }

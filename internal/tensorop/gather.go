@@ -9,8 +9,8 @@ import (
 )
 
 // positions turns the values of an index tensor into places in the data tensor, one for each element (or run of elements)
-// of the result. It reports indices out of range.
-type positions func(ids []int64) ([]int, error)
+// of the result, in the memory of pos. It reports indices out of range.
+type positions func(ids []int64, pos []int) ([]int, error)
 
 // indices reads an index tensor of int64 or int32.
 func indices(d *tensor.Dense) []int64 {
@@ -48,6 +48,7 @@ func pickRuns(name string, data, ids *G.Node, shape []int, n int, at positions) 
 	}
 	from, dt := data.Shape().Clone(), data.Dtype()
 	bytes := n * int(dt.Size())
+	var pos []int // used again
 	return define(spec{
 		name: name, dtype: dt, shape: slices.Clone(shape), wrt: []int{0},
 		run: func(out *tensor.Dense, in []*tensor.Dense) error {
@@ -55,7 +56,8 @@ func pickRuns(name string, data, ids *G.Node, shape []int, n int, at positions) 
 				return nil
 			}
 			dst, src, w := out.Uint8s(), in[0].Uint8s(), int(dt.Size())
-			pos, err := at(indices(in[1]))
+			var err error
+			pos, err = at(indices(in[1]), pos)
 			for r, p := range pos {
 				copy(dst[r*bytes:(r+1)*bytes], src[p*w:])
 			}
@@ -70,12 +72,13 @@ func pickRuns(name string, data, ids *G.Node, shape []int, n int, at positions) 
 
 // addRuns is the adjoint of pickRuns: zeros of the given shape with the runs of y added at their places.
 func addRuns(name string, y, ids *G.Node, shape []int, n int, at positions) (*G.Node, error) {
+	var pos []int // used again
 	return define(spec{
 		name: name + fmt.Sprint(shape), dtype: y.Dtype(), shape: slices.Clone(shape),
 		run: func(out *tensor.Dense, in []*tensor.Dense) error {
 			clear(out.Uint8s())
-			pos, err := at(indices(in[1]))
-			if err != nil {
+			var err error
+			if pos, err = at(indices(in[1]), pos); err != nil {
 				return err
 			}
 			if out.Dtype() == tensor.Float64 {
@@ -107,8 +110,8 @@ func Gather(data, ids *G.Node, axis int) (*G.Node, error) {
 	}
 	l := lanesOf(s, axis)
 	shape := slices.Concat(s[:axis], ids.Shape(), s[axis+1:])
-	return pickRuns(fmt.Sprintf("Gather[axis=%d]", axis), data, ids, shape, l.inner, func(ids []int64) ([]int, error) {
-		pos := make([]int, 0, l.outer*len(ids))
+	return pickRuns(fmt.Sprintf("Gather[axis=%d]", axis), data, ids, shape, l.inner, func(ids []int64, pos []int) ([]int, error) {
+		pos = pos[:0]
 		for o := range l.outer {
 			for _, id := range ids {
 				p, err := place(id, l.len)
@@ -141,8 +144,8 @@ func elementPositions(data, ids []int, axis int) positions {
 	base := slices.Clone(stride)
 	base[axis] = 0
 	w := walk{shape: ids, stride: base}.withUnitRows()
-	return func(v []int64) ([]int, error) {
-		pos := make([]int, len(v))
+	return func(v []int64, pos []int) ([]int, error) {
+		pos = slices.Grow(pos[:0], len(v))[:len(v)]
 		var failed error
 		w.each(0, len(v), func(i, from int) {
 			p, err := place(v[i], data[axis])
@@ -172,9 +175,9 @@ func tuplePositions(data, ids []int, batchDims int) positions {
 	k := ids[len(ids)-1]
 	stride := strides(data)
 	perBatch := size(ids[batchDims : len(ids)-1])
-	return func(v []int64) ([]int, error) {
+	return func(v []int64, pos []int) ([]int, error) {
 		n := size(ids[:len(ids)-1])
-		pos := make([]int, n)
+		pos = slices.Grow(pos[:0], n)[:n]
 		batch := size(data[batchDims:])
 		for i := range pos {
 			at := i / max(perBatch, 1) * batch

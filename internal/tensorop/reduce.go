@@ -41,70 +41,96 @@ func planReduction(x []int, axes []int, keepDims bool) reduction {
 	return r
 }
 
-// reduceInto folds x into out, which holds the initial value everywhere: row combines a run of x into one element,
-// vec a run into as many.
-func reduceInto[T any](out, x []T, r reduction, row func(acc T, x []T) T, vec func(dst, x []T)) {
-	if len(x) == 0 {
+// reduceTask folds x into out, which holds the initial value everywhere: row combines a run of x into one element, vec a
+// run into as many.
+type reduceTask[T any] struct {
+	reduction
+	row    func(acc T, x []T) T
+	vec    func(dst, x []T)
+	result []T
+	x      []T
+}
+
+// reduceInto is the kernel of a reduceTask, which writes the initial value first.
+func reduceInto[T any](r reduction, initial T, row func(acc T, x []T) T, vec func(dst, x []T)) Kernel {
+	t := &reduceTask[T]{reduction: r, row: row, vec: vec}
+	return func(out *tensor.Dense, in []*tensor.Dense) error {
+		t.result, t.x = values[T](out), values[T](in[0])
+		fill(t.result, initial)
+		t.run()
+		t.result, t.x = nil, nil
+		return nil
+	}
+}
+
+func (t *reduceTask[T]) run() {
+	if len(t.x) == 0 {
 		return
 	}
-	last := len(r.shape) - 1
-	inner, so := r.shape[last], r.out[last]
-	body := func(lo, hi int) {
-		w := walk{shape: r.shape, stride: r.out}
-		w.each(lo, hi, func(from, to int) {
-			if so == 0 {
-				out[to] = row(out[to], x[from:from+inner])
-			} else {
-				vec(out[to:to+inner], x[from:from+inner])
-			}
-		})
-	}
-	rows := size(r.shape[:last])
-	if last == 0 || r.out[0] == 0 { // the outermost axis is reduced: rows share results
-		body(0, rows)
+	last := len(t.shape) - 1
+	if last == 0 || t.out[0] == 0 { // the outermost axis is reduced: rows share results
+		t.Chunk(0, 0, t.shape[0])
 		return
 	}
-	per := rows / r.shape[0]
-	parallel.For(r.shape[0], max(1, parallelGrain/max(per*inner, 1)), func(lo, hi int) { body(lo*per, hi*per) })
+	parallel.Run(t.shape[0], max(1, parallelGrain/max(t.perOuter()*t.shape[last], 1)), t)
+}
+
+// perOuter is the number of runs for each place on the outermost axis.
+func (t *reduceTask[T]) perOuter() int {
+	last := len(t.shape) - 1
+	if last == 0 {
+		return 1
+	}
+	return size(t.shape[1:last])
+}
+
+// Chunk folds what lies at places lo to hi of the outermost axis, or all of a single run.
+func (t *reduceTask[T]) Chunk(_, lo, hi int) {
+	last := len(t.shape) - 1
+	inner, so := t.shape[last], t.out[last]
+	if last == 0 {
+		lo, hi = 0, 1
+	}
+	w := walk{shape: t.shape, stride: t.out}
+	per := t.perOuter()
+	w.each(lo*per, hi*per, func(from, to int) {
+		if so == 0 {
+			t.result[to] = t.row(t.result[to], t.x[from:from+inner])
+		} else {
+			t.vec(t.result[to:to+inner], t.x[from:from+inner])
+		}
+	})
 }
 
 func reduceSum[T number](r reduction) Kernel {
-	return func(out *tensor.Dense, in []*tensor.Dense) error {
-		clear(out.Uint8s())
-		reduceInto(values[T](out), values[T](in[0]), r, func(acc T, x []T) T {
-			var s0, s1, s2, s3 T
-			for len(x) >= 4 {
-				s0, s1, s2, s3 = s0+x[0], s1+x[1], s2+x[2], s3+x[3]
-				x = x[4:]
-			}
-			for _, v := range x {
-				s0 += v
-			}
-			return acc + (s0 + s1) + (s2 + s3)
-		}, func(dst, x []T) {
-			for i, v := range x {
-				dst[i] += v
-			}
-		})
-		return nil
-	}
+	return reduceInto(r, 0, func(acc T, x []T) T {
+		var s0, s1, s2, s3 T
+		for len(x) >= 4 {
+			s0, s1, s2, s3 = s0+x[0], s1+x[1], s2+x[2], s3+x[3]
+			x = x[4:]
+		}
+		for _, v := range x {
+			s0 += v
+		}
+		return acc + (s0 + s1) + (s2 + s3)
+	}, func(dst, x []T) {
+		for i, v := range x {
+			dst[i] += v
+		}
+	})
 }
 
 func reduceProd[T number](r reduction) Kernel {
-	return func(out *tensor.Dense, in []*tensor.Dense) error {
-		fill(values[T](out), 1)
-		reduceInto(values[T](out), values[T](in[0]), r, func(acc T, x []T) T {
-			for _, v := range x {
-				acc *= v
-			}
-			return acc
-		}, func(dst, x []T) {
-			for i, v := range x {
-				dst[i] *= v
-			}
-		})
-		return nil
-	}
+	return reduceInto(r, 1, func(acc T, x []T) T {
+		for _, v := range x {
+			acc *= v
+		}
+		return acc
+	}, func(dst, x []T) {
+		for i, v := range x {
+			dst[i] *= v
+		}
+	})
 }
 
 func reduceExtreme[T number](r reduction, largest bool, init T) Kernel {
@@ -112,20 +138,16 @@ func reduceExtreme[T number](r reduction, largest bool, init T) Kernel {
 	if !largest {
 		pick = func(a, b T) T { return min(a, b) }
 	}
-	return func(out *tensor.Dense, in []*tensor.Dense) error {
-		fill(values[T](out), init)
-		reduceInto(values[T](out), values[T](in[0]), r, func(acc T, x []T) T {
-			for _, v := range x {
-				acc = pick(acc, v)
-			}
-			return acc
-		}, func(dst, x []T) {
-			for i, v := range x {
-				dst[i] = pick(dst[i], v)
-			}
-		})
-		return nil
-	}
+	return reduceInto(r, init, func(acc T, x []T) T {
+		for _, v := range x {
+			acc = pick(acc, v)
+		}
+		return acc
+	}, func(dst, x []T) {
+		for i, v := range x {
+			dst[i] = pick(dst[i], v)
+		}
+	})
 }
 
 func fill[T any](dst []T, v T) {

@@ -74,11 +74,12 @@ func scatter(name string, data, ids, updates *G.Node, n int, reduction string, a
 }
 
 func scatterKernel[T number](n int, reduction string, at positions) Kernel {
+	var pos []int // used again
 	return func(out *tensor.Dense, in []*tensor.Dense) error {
 		dst, up := values[T](out), values[T](in[2])
 		copy(dst, values[T](in[0]))
-		pos, err := at(indices(in[1]))
-		if err != nil {
+		var err error
+		if pos, err = at(indices(in[1]), pos); err != nil {
 			return err
 		}
 		for r, p := range pos {

@@ -25,24 +25,36 @@ const parallelGrain = 1 << 14 // elements of work per goroutine below which a lo
 
 // each calls row for every innermost run of the walk: to is its first element in the result, from in the source.
 func (w walk) each(lo, hi int, row func(to, from int)) {
-	inner := w.shape[len(w.shape)-1]
-	outer := w.shape[:len(w.shape)-1]
-	idx := make([]int, len(outer))
-	from, rest := w.offset, lo
+	eachPair(w.shape, w.stride, w.stride, lo, hi, func(to, from, _ int) { row(to, w.offset+from) })
+}
+
+// eachPair walks over two sources at once, along a and b, which start at 0.
+func eachPair(shape, a, b []int, lo, hi int, row func(to, fromA, fromB int)) {
+	inner := shape[len(shape)-1]
+	outer := shape[:len(shape)-1]
+	var few [8]int
+	idx := few[:]
+	if len(outer) > len(few) {
+		idx = make([]int, len(outer))
+	}
+	fromA, fromB, rest := 0, 0, lo
 	for i := len(outer) - 1; i >= 0; i-- {
 		idx[i] = rest % outer[i]
 		rest /= outer[i]
-		from += idx[i] * w.stride[i]
+		fromA += idx[i] * a[i]
+		fromB += idx[i] * b[i]
 	}
 	for r := lo; r < hi; r++ {
-		row(r*inner, from)
+		row(r*inner, fromA, fromB)
 		for i := len(outer) - 1; i >= 0; i-- {
-			from += w.stride[i]
+			fromA += a[i]
+			fromB += b[i]
 			if idx[i]++; idx[i] < outer[i] {
 				break
 			}
 			idx[i] = 0
-			from -= outer[i] * w.stride[i]
+			fromA -= outer[i] * a[i]
+			fromB -= outer[i] * b[i]
 		}
 	}
 }
@@ -54,29 +66,48 @@ func (w walk) merged() walk {
 	return walk{shape, ws[0], w.offset}
 }
 
-// gatherWalk copies the walked elements of x to out.
-func gatherWalk[T any](out, x []T, w walk) {
-	inner := w.shape[len(w.shape)-1]
-	step := w.stride[len(w.shape)-1]
-	parallel.For(w.rows(), max(1, parallelGrain/max(inner, 1)), func(lo, hi int) {
-		w.each(lo, hi, func(to, from int) {
-			dst := out[to : to+inner]
-			switch step {
-			case 1:
-				copy(dst, x[from:from+inner])
-			case 0:
-				v := x[from]
-				for i := range dst {
-					dst[i] = v
-				}
-			default:
-				for i := range dst {
-					dst[i] = x[from]
-					from += step
-				}
+// gatherTask copies the walked elements of x to out. Like the other tasks here it belongs to one operator, so that a run
+// allocates nothing.
+type gatherTask[T any] struct {
+	walk
+	out, x []T
+}
+
+func (t *gatherTask[T]) run(out, x []T) {
+	t.out, t.x = out, x
+	parallel.Run(t.rows(), max(1, parallelGrain/max(t.shape[len(t.shape)-1], 1)), t)
+	t.out, t.x = nil, nil
+}
+
+// Chunk copies runs lo to hi.
+func (t *gatherTask[T]) Chunk(_, lo, hi int) {
+	inner, step := t.shape[len(t.shape)-1], t.stride[len(t.shape)-1]
+	t.each(lo, hi, func(to, from int) {
+		dst := t.out[to : to+inner]
+		switch step {
+		case 1:
+			copy(dst, t.x[from:from+inner])
+		case 0:
+			v := t.x[from]
+			for i := range dst {
+				dst[i] = v
 			}
-		})
+		default:
+			for i := range dst {
+				dst[i] = t.x[from]
+				from += step
+			}
+		}
 	})
+}
+
+// gatherKernel is the kernel that copies elements of T's size along a walk.
+func gatherKernel[T any](w walk) Kernel {
+	t := &gatherTask[T]{walk: w}
+	return func(out *tensor.Dense, in []*tensor.Dense) error {
+		t.run(values[T](out), values[T](in[0]))
+		return nil
+	}
 }
 
 // scatterWalk adds dy to the walked elements of dx.
@@ -132,15 +163,21 @@ func stridedAdd(name string, y *G.Node, w walk, shape []int) (*G.Node, error) {
 // copyWalk is the kernel that copies along a walk.
 func copyWalk(dt tensor.Dtype, w walk) Kernel {
 	m := w.merged()
-	return func(out *tensor.Dense, in []*tensor.Dense) error {
-		if size(m.shape) == 0 {
-			return nil
-		}
-		return byWidth(dt, func() { gatherWalk(values[uint64](out), values[uint64](in[0]), m) },
-			func() { gatherWalk(values[uint32](out), values[uint32](in[0]), m) },
-			func() { gatherWalk(values[uint16](out), values[uint16](in[0]), m) },
-			func() { gatherWalk(values[uint8](out), values[uint8](in[0]), m) })
+	if size(m.shape) == 0 {
+		return func(*tensor.Dense, []*tensor.Dense) error { return nil }
 	}
+	// Moving data does not care what the bits mean.
+	switch dt.Size() {
+	case 8:
+		return gatherKernel[uint64](m)
+	case 4:
+		return gatherKernel[uint32](m)
+	case 2:
+		return gatherKernel[uint16](m)
+	case 1:
+		return gatherKernel[uint8](m)
+	}
+	return func(*tensor.Dense, []*tensor.Dense) error { return fmt.Errorf("%v: %w", dt, ErrType) }
 }
 
 // byWidth runs the variant for an element type's size: moving data does not care what the bits mean.

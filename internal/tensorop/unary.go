@@ -25,16 +25,17 @@ func Map(f Function, x *G.Node) (*G.Node, error) {
 	if !isFloat(dt) {
 		return nil, typeError(f.Name, dt)
 	}
+	t32, t64 := &mapTask[float32]{f: f.F}, &mapTask[float64]{f: f.F}
 	return define(spec{
 		name: f.Name, dtype: dt, shape: x.Shape().Clone(), reuse: []int{0},
 		run: func(out *tensor.Dense, in []*tensor.Dense) error {
 			switch {
 			case dt == tensor.Float64:
-				mapInto(values[float64](out), values[float64](in[0]), f.F)
+				t64.run(values[float64](out), values[float64](in[0]), nil, nil)
 			case f.Fast != nil:
 				f.Fast(values[float32](out), values[float32](in[0]))
 			default:
-				mapInto(values[float32](out), values[float32](in[0]), f.F)
+				t32.run(values[float32](out), values[float32](in[0]), nil, nil)
 			}
 			return nil
 		},
@@ -47,6 +48,7 @@ func Map(f Function, x *G.Node) (*G.Node, error) {
 
 func mapGrad(f Function, x, y, dy *G.Node) (*G.Node, error) {
 	dt := x.Dtype()
+	t32, t64 := &mapTask[float32]{d: f.D}, &mapTask[float64]{d: f.D}
 	return define(spec{
 		name: f.Name + "Grad", dtype: dt, shape: x.Shape().Clone(),
 		run: func(out *tensor.Dense, in []*tensor.Dense) error {
@@ -54,31 +56,39 @@ func mapGrad(f Function, x, y, dy *G.Node) (*G.Node, error) {
 			case f.D == nil:
 				clear(out.Uint8s())
 			case dt == tensor.Float64:
-				mapGradInto(values[float64](out), values[float64](in[0]), values[float64](in[1]), values[float64](in[2]), f.D)
+				t64.run(values[float64](out), values[float64](in[0]), values[float64](in[1]), values[float64](in[2]))
 			case f.FastD != nil:
 				f.FastD(values[float32](out), values[float32](in[0]), values[float32](in[1]), values[float32](in[2]))
 			default:
-				mapGradInto(values[float32](out), values[float32](in[0]), values[float32](in[1]), values[float32](in[2]), f.D)
+				t32.run(values[float32](out), values[float32](in[0]), values[float32](in[1]), values[float32](in[2]))
 			}
 			return nil
 		},
 	}, x, y, dy)
 }
 
-func mapInto[T float](dst, x []T, f func(float64) float64) {
-	parallel.For(len(dst), parallelGrain/8, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			dst[i] = T(f(float64(x[i])))
-		}
-	})
+// mapTask applies a function in float64 to each element, or multiplies its derivative with dy.
+type mapTask[T float] struct {
+	f             func(float64) float64
+	d             func(x, y float64) float64
+	dst, x, y, dy []T
 }
 
-func mapGradInto[T float](dst, x, y, dy []T, d func(x, y float64) float64) {
-	parallel.For(len(dst), parallelGrain/8, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			dst[i] = T(d(float64(x[i]), float64(y[i]))) * dy[i]
+func (t *mapTask[T]) run(dst, x, y, dy []T) {
+	t.dst, t.x, t.y, t.dy = dst, x, y, dy
+	parallel.Run(len(dst), parallelGrain/8, t)
+	t.dst, t.x, t.y, t.dy = nil, nil, nil, nil
+}
+
+// Chunk computes elements lo to hi.
+func (t *mapTask[T]) Chunk(_, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		if t.f != nil {
+			t.dst[i] = T(t.f(float64(t.x[i])))
+		} else {
+			t.dst[i] = T(t.d(float64(t.x[i]), float64(t.y[i]))) * t.dy[i]
 		}
-	})
+	}
 }
 
 // MapInt applies an integer function elementwise. It is not differentiable.
@@ -170,20 +180,33 @@ func Affine(x *G.Node, a, b float64) (*G.Node, error) {
 		Name: fmt.Sprintf("Affine[%v %v]", a, b),
 		F:    func(x float64) float64 { return a*x + b },
 		D:    func(_, _ float64) float64 { return a },
-		Fast: func(dst, x []float32) {
-			parallel.For(len(dst), parallelGrain, func(lo, hi int) {
-				d, s := dst[lo:hi], x[lo:hi]
-				for i := range d {
-					d[i] = a32*s[i] + b32
-				}
-			})
-		},
+		Fast: (&affineTask{a: a32, b: b32}).run,
 		FastD: func(dst, _, _, dy []float32) {
 			for i := range dst {
 				dst[i] = a32 * dy[i]
 			}
 		},
 	}, x)
+}
+
+// affineTask is dst = a·x + b.
+type affineTask struct {
+	a, b   float32
+	dst, x []float32
+}
+
+func (t *affineTask) run(dst, x []float32) {
+	t.dst, t.x = dst, x
+	parallel.Run(len(dst), parallelGrain, t)
+	t.dst, t.x = nil, nil
+}
+
+// Chunk computes elements lo to hi.
+func (t *affineTask) Chunk(_, lo, hi int) {
+	d, s := t.dst[lo:hi], t.x[lo:hi]
+	for i := range d {
+		d[i] = t.a*s[i] + t.b
+	}
 }
 
 // Clip limits x to [lo, hi]; the gradient passes where x lies within the limits, as in PyTorch's clamp.
