@@ -13,6 +13,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ftk-go/ftk/internal/blas"
+	"github.com/ftk-go/ftk/internal/parallel"
 )
 
 // outcome is what one whole command came to.
@@ -20,6 +23,7 @@ type outcome struct {
 	wall, first float64 // seconds from the start of the command: to its end, to the end of the first step
 	read        float64 // seconds that ftk reads and tokenises
 	samples     float64 // a second, while training
+	tokens      float64 // of a training example on average, where the peer says
 	accuracy    float64 // of the best epoch
 	peak        int64   // bytes resident
 }
@@ -39,9 +43,9 @@ func (o *options) compareCommands(ctx context.Context) error {
 	if len(cases) == 0 {
 		return nil
 	}
-	t := table{title: fmt.Sprintf("Whole commands, %d training examples", o.rows),
-		head: []string{"model", "data", "trained", "epochs", "peer", "total s", "to first step s", "samples/s", "peak MB", "accuracy",
-			"ftk: total ×", "samples/s ×", "memory", "first step"}}
+	t := table{title: fmt.Sprintf("Whole commands, %d training examples, %d to evaluate", o.rows, o.evalRows),
+		head: []string{"model", "data", "trained", "epochs", "peer", "total s", "to first step s", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm",
+			"peak MB", "accuracy", "ftk: total ×", "range", "samples/s ×", "memory", "first step"}}
 	for _, name := range o.models {
 		m, err := o.model(name)
 		if err != nil {
@@ -63,9 +67,6 @@ func (o *options) compareCommands(ctx context.Context) error {
 			}
 			for _, c := range cases {
 				for _, epochs := range o.epochs {
-					if c == "full" && epochs > 3 {
-						continue
-					}
 					run := training{model: m, data: data, epochs: epochs, ws: ws}
 					run.freeze = map[string]string{"full": "none", "last2": strconv.Itoa(m.layers - 2), "head": "backbone"}[c]
 					if err := o.compareCommand(ctx, run, c, &t); err != nil {
@@ -82,7 +83,10 @@ func (o *options) compareCommands(ctx context.Context) error {
 func (o *options) compareCommand(ctx context.Context, run training, what string, t *table) error {
 	sides := []func(context.Context, training) (outcome, error){o.runFtk, o.runTransformers}
 	all := make([][]outcome, len(sides))
+	var sgemm []float64
+	parallel.SetThreads(o.threads)
 	for range o.rounds {
+		sgemm = append(sgemm, blas.MeasureSgemm())
 		for i, side := range sides {
 			r, err := side(ctx, run)
 			if err != nil {
@@ -111,10 +115,20 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 			}
 			return number(medianRatio(column(0, f), column(i, f)), 2)
 		}
+		// Tokens without padding: transformers counts them, and both sides train on the same. Where layers are frozen, ftk
+		// does not compute them again and its rate has no common measure.
+		speed := median(column(i, samples))
+		tokens := speed * median(column(1, func(r outcome) float64 { return r.tokens }))
+		flops, share := "", ""
+		if what == "full" {
+			rate := 6 * run.model.weights * tokens / 1e9
+			flops, share = number(rate, 1), fmt.Sprintf("%.0f %%", 100*rate/median(sgemm))
+		}
+		low, high := spread(column(i, wall), column(0, wall))
 		t.add(run.model.name, run.data.name, what, strconv.Itoa(run.epochs), name,
-			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), number(median(column(i, samples)), 1),
+			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), number(speed, 1), number(tokens, 0), flops, share,
 			number(median(column(i, peak))/(1<<20), 0), number(median(column(i, func(r outcome) float64 { return r.accuracy })), 4),
-			against(wall, true), against(samples, false), against(peak, false), against(first, false))
+			against(wall, true), fmt.Sprintf("%.2f–%.2f", low, high), against(samples, false), against(peak, false), against(first, false))
 	}
 	return nil
 }
@@ -163,10 +177,11 @@ func (o *options) runTransformers(ctx context.Context, run training) (outcome, e
 	var r struct {
 		Accuracy         float64
 		SamplesPerSecond float64   `json:"samples_per_second"`
+		TokensPerSecond  float64   `json:"tokens_per_second"`
 		FirstStepAt      time.Time `json:"first_step_at"`
 	}
 	out, err := o.timed(ctx, &r, o.python, args...)
-	out.accuracy, out.samples = r.Accuracy, r.SamplesPerSecond
+	out.accuracy, out.samples, out.tokens = r.Accuracy, r.SamplesPerSecond, r.TokensPerSecond/r.SamplesPerSecond
 	out.first += float64(r.FirstStepAt.UnixNano()) / 1e9
 	return out, err
 }

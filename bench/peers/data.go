@@ -12,9 +12,6 @@ import (
 // dataset is training and evaluation data as CSV files with the columns text and label.
 type dataset struct{ name, train, eval string }
 
-// evalRows is the most examples that are evaluated after an epoch.
-const evalRows = 872
-
 // dataset makes one of the data sets of -data: the first -rows examples of SST-2 (short sentences; its development set is
 // for evaluation), of AG News (texts of about 50 tokens; the test file's first examples, evaluated on its last), or the
 // intents of testdata.
@@ -35,8 +32,8 @@ func (o *options) dataset(name string) (dataset, error) {
 		for i, r := range train { // class, title, description
 			train[i] = []string{r[1] + " " + strings.ReplaceAll(r[2], `\`, " "), r[0]}
 		}
-		eval = train[max(0, len(train)-evalRows):]
-		train = train[:max(0, len(train)-evalRows)]
+		eval = train[max(0, len(train)-o.evalRows):]
+		train = train[:max(0, len(train)-o.evalRows)]
 	default:
 		return dataset{name: name, train: filepath.Join(o.root, "testdata", "intents", "train.csv"), eval: filepath.Join(o.root, "testdata", "intents", "dev.csv")}, nil
 	}
@@ -49,7 +46,7 @@ func (o *options) dataset(name string) (dataset, error) {
 	if err := writeRows(d.train, train[:min(o.rows, len(train))]); err != nil {
 		return d, err
 	}
-	return d, writeRows(d.eval, eval[:min(evalRows, len(eval))])
+	return d, writeRows(d.eval, eval[:min(o.evalRows, len(eval))])
 }
 
 // readRows reads a .tsv (without quoting, its header left out) or a .csv without a header.

@@ -36,7 +36,7 @@ type options struct {
 	python, minilm, shared     string
 	threads, rounds, steps     int
 	batch, tokens              int
-	rows                       int
+	rows, evalRows             int
 	epochs, scale              []int
 	seed                       int
 
@@ -61,7 +61,7 @@ func run() error {
 	flag.StringVar(&models, "models", "minilm", "minilm (real weights), base (the shape of BERT-base, random weights)")
 	flag.StringVar(&data, "data", "sst2,agnews", "texts of whole commands: sst2, agnews, intents")
 	flag.StringVar(&peers, "peers", "transformers", "what to compare with: transformers, gomlx")
-	flag.StringVar(&epochs, "epochs", "1,3,10", "epochs of whole commands (full fine-tuning: only the first two)")
+	flag.StringVar(&epochs, "epochs", "1,3,10", "epochs of whole commands")
 	flag.StringVar(&scale, "scale", "1000,10000,100000,1000000", "rows of case scale")
 	flag.StringVar(&o.python, "python", "python3", "a Python with torch and transformers")
 	flag.StringVar(&o.minilm, "minilm", "", "directory of MiniLM (default: where make deps puts it)")
@@ -72,6 +72,7 @@ func run() error {
 	flag.IntVar(&o.batch, "batch", 32, "examples in a batch")
 	flag.IntVar(&o.tokens, "tokens", 64, "tokens of each example, in steps")
 	flag.IntVar(&o.rows, "rows", 1000, "training examples of whole commands")
+	flag.IntVar(&o.evalRows, "eval-rows", 872, "examples that whole commands evaluate after each epoch")
 	flag.IntVar(&o.seed, "seed", 1, "seed")
 	flag.BoolVar(&serve.on, "serve-step", false, "be the ftk side of step (used by this program itself)")
 	flag.BoolVar(&serve.forward, "forward", false, "with -serve-step: forward only")

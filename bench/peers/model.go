@@ -13,11 +13,12 @@ import (
 
 // model is what is trained: a directory that both sides can open.
 type model struct {
-	name   string // for the tables
-	dir    string
-	random bool // has no weights for the transformers peer, which draws its own
-	layers int
-	onnx   string // the file for peers that read ONNX
+	name    string // for the tables
+	dir     string
+	random  bool // has no weights for the transformers peer, which draws its own
+	layers  int
+	weights float64 // elements of the layers' matrices
+	onnx    string  // the file for peers that read ONNX
 }
 
 // model finds or makes one of the models of -models.
@@ -27,7 +28,7 @@ func (o *options) model(name string) (model, error) {
 		return model{}, err
 	}
 	if name == "minilm" {
-		return model{name: "MiniLM-L6", dir: minilm, layers: 6}, nil
+		return model{name: "MiniLM-L6", dir: minilm, layers: 6, weights: 6 * (4*384*384 + 2*384*1536)}, nil
 	}
 	return o.bertBase(minilm)
 }
@@ -47,7 +48,7 @@ func (o *options) minilmDir() (string, error) {
 // bertBase makes a model of BERT-base's shape with random weights, 12 layers of 768, and MiniLM's tokenizer, which is
 // BERT's.
 func (o *options) bertBase(tokenizer string) (model, error) {
-	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), random: true, layers: 12}
+	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), random: true, layers: 12, weights: 12 * (4*768*768 + 2*768*3072)}
 	m.onnx = filepath.Join(m.dir, "model.onnx")
 	if _, err := os.Stat(m.onnx); err == nil {
 		return m, nil
