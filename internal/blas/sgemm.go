@@ -18,6 +18,8 @@ type tileFunc func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *f
 type tiles struct {
 	name string
 	cols int // of every tile
+	// panel lays out rows of a tile's width one after the other; srcRow is the distance between them in src, in bytes.
+	panel func(rows int, dst, src *float32, srcRow int)
 	// narrower, if not nil, is for results with so few columns that they fit its tiles.
 	narrower *tiles
 	kind     []struct {
@@ -154,6 +156,10 @@ func (t *tiles) operandB(l *layout, trans bool, b []float32, ldb, p, kb, j, nb, 
 		}
 		if trans {
 			transposeInto(panel, w, b[(j+q*w)*ldb+p:], ldb, cols, kb)
+			continue
+		}
+		if cols == w {
+			t.panel(kb, &panel[0], &b[p*ldb+j+q*w], 4*ldb)
 			continue
 		}
 		for x := range kb {

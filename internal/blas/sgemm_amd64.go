@@ -10,8 +10,8 @@ type kinds = []struct {
 }
 
 var (
-	tilesAVX512 = tiles{"ftk (AVX-512)", 32, &tilesAVX2, kinds{{12, tile12x32AVX512}, {8, tile8x32AVX512}, {4, tile4x32AVX512}, {2, tile2x32AVX512}, {1, tile1x32AVX512}}}
-	tilesAVX2   = tiles{"ftk (AVX2)", 16, nil, kinds{{6, tile6x16AVX2}, {4, tile4x16AVX2}, {2, tile2x16AVX2}, {1, tile1x16AVX2}}}
+	tilesAVX512 = tiles{"ftk (AVX-512)", 32, panelAVX512, &tilesAVX2, kinds{{12, tile12x32AVX512}, {8, tile8x32AVX512}, {4, tile4x32AVX512}, {2, tile2x32AVX512}, {1, tile1x32AVX512}}}
+	tilesAVX2   = tiles{"ftk (AVX2)", 16, panelAVX2, nil, kinds{{6, tile6x16AVX2}, {4, tile4x16AVX2}, {2, tile2x16AVX2}, {1, tile1x16AVX2}}}
 )
 
 // availableTiles lists the innermost loops that this processor can run, the fastest first.

@@ -53,3 +53,13 @@ func tile1x16AVX2(k int, a *float32, aRow int, aCol int, b *float32, bRow int, c
 //
 //go:noescape
 func transpose8AVX2(blocks int, dst *float32, dstRow int, src *float32, srcRow int)
+
+// panelAVX512 writes rows of two vectors each, srcRow bytes apart in src, one after the other.
+//
+//go:noescape
+func panelAVX512(rows int, dst *float32, src *float32, srcRow int)
+
+// panelAVX2 writes rows of two vectors each, srcRow bytes apart in src, one after the other.
+//
+//go:noescape
+func panelAVX2(rows int, dst *float32, src *float32, srcRow int)

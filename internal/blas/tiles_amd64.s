@@ -1128,3 +1128,51 @@ block:
 	JNZ        block
 	VZEROUPPER
 	RET
+
+// func panelAVX512(rows int, dst *float32, src *float32, srcRow int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·panelAVX512(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcRow+24(FP), BX
+	LEAQ (DX)(BX*8), SI
+
+row:
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VMOVUPS    Z0, (CX)
+	VMOVUPS    Z1, 64(CX)
+	ADDQ       BX, DX
+	ADDQ       BX, SI
+	ADDQ       $0x80, CX
+	DECQ       AX
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func panelAVX2(rows int, dst *float32, src *float32, srcRow int)
+// Requires: AVX, MMX+
+TEXT ·panelAVX2(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcRow+24(FP), BX
+	LEAQ (DX)(BX*8), SI
+
+row:
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	PREFETCHT0 (SI)
+	PREFETCHT0 32(SI)
+	VMOVUPS    Y0, (CX)
+	VMOVUPS    Y1, 32(CX)
+	ADDQ       BX, DX
+	ADDQ       BX, SI
+	ADDQ       $0x40, CX
+	DECQ       AX
+	JNZ        row
+	VZEROUPPER
+	RET

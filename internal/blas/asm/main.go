@@ -18,6 +18,8 @@ func main() {
 		tile(fmt.Sprintf("tile%dx16AVX2", rows), rows, YMM)
 	}
 	transpose8()
+	panel("panelAVX512", ZMM)
+	panel("panelAVX2", YMM)
 	Generate()
 }
 
@@ -194,6 +196,36 @@ func transpose8() {
 	LEAQ(Mem{Base: dst, Index: dstRow, Scale: 8}, dst)
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}
+
+// panelAhead is how many rows ahead of the one that is copied memory is asked for: their distance is too large for the
+// processor to foresee them.
+const panelAhead = 8
+
+// panel copies the columns of one tile.
+func panel(name string, vec func() VecVirtual) {
+	TEXT(name, NOSPLIT, "func(rows int, dst, src *float32, srcRow int)")
+	Pragma("noescape")
+	Doc(name + " writes rows of two vectors each, srcRow bytes apart in src, one after the other.")
+	rows, dst, src, srcRow := gp("rows"), gp("dst"), gp("src"), gp("srcRow")
+	size := int(vec().Size())
+	far := GP64()
+	LEAQ(Mem{Base: src, Index: srcRow, Scale: panelAhead}, far)
+	left, right := vec(), vec()
+	Label("row")
+	VMOVUPS(Mem{Base: src}, left)
+	VMOVUPS(Mem{Base: src, Disp: size}, right)
+	PREFETCHT0(Mem{Base: far})
+	PREFETCHT0(Mem{Base: far, Disp: size})
+	VMOVUPS(left, Mem{Base: dst})
+	VMOVUPS(right, Mem{Base: dst, Disp: size})
+	ADDQ(srcRow, src)
+	ADDQ(srcRow, far)
+	ADDQ(Imm(uint64(2*size)), dst)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }
