@@ -26,7 +26,7 @@ func lengthStep(n int) int {
 // batchPlan is the examples of one batch and its padded length.
 type batchPlan struct {
 	examples []dataset.Example
-	seq      int // padded length: a multiple of lengthStep, or the maximum length
+	seq      int // padded length
 }
 
 func paddedLength(n, limit int) int {

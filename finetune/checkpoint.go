@@ -53,11 +53,31 @@ func identify(c *Config, train, eval *dataset.Set) (identity, error) {
 	return id, err
 }
 
-// hashModel names a model by its nodes and the checksums of its initializers.
+// hashModel names a model by its nodes with their attributes (subgraphs
+// excepted) and the checksums of its initializers.
 func hashModel(m *graph.Model) (string, error) {
 	h := sha256.New()
 	for _, n := range m.Graph.Nodes {
-		fmt.Fprintf(h, "%s %s %q\n", n.Domain, n.OpType, n.Name)
+		fmt.Fprintf(h, "%s %s %q", n.Domain, n.OpType, n.Name)
+		for _, v := range n.Inputs {
+			if v == nil {
+				fmt.Fprint(h, " -")
+				continue
+			}
+			fmt.Fprintf(h, " %q", v.Name)
+		}
+		for _, a := range n.Attrs {
+			fmt.Fprintf(h, " %s=%v %v %q %v %v %q", a.Name, a.F, a.I, a.S, a.Floats, a.Ints, a.Strings)
+			if a.T == nil {
+				continue
+			}
+			raw, err := a.T.Raw()
+			if err != nil {
+				return "", fmt.Errorf("node %q, attribute %q: %w", n.Name, a.Name, err)
+			}
+			fmt.Fprintf(h, " %v %v %08x", a.T.DType, a.T.Dims, crc32.Checksum(raw, castagnoli))
+		}
+		fmt.Fprintln(h)
 	}
 	for _, v := range m.Graph.Initializers {
 		if v.Init == nil {
@@ -190,8 +210,33 @@ func (t *trainer) resume(record *Record) error {
 	}
 	t.epoch, t.batch, t.opt.steps = p.Epoch, p.Batch, p.Steps
 	t.losses, t.history, t.best = p.Losses, p.History, p.Best
+	if err := t.resumeBest(); err != nil {
+		return err
+	}
 	t.clock.resume(p.Seconds, p.Samples)
 	t.emit(Resumed{Run: t.run.ID, Epoch: p.Epoch + 1, Step: p.Steps})
+	return nil
+}
+
+// resumeBest takes up the best weights where they are of a later epoch than the
+// checkpoint: the process was killed after it had saved them. That epoch will
+// be trained again and come to the same.
+func (t *trainer) resumeBest() error {
+	if !t.run.HasBest() {
+		return nil
+	}
+	f, err := t.run.OpenBest()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var saved Evaluation
+	if err := json.Unmarshal([]byte(f.Metadata[bestEvaluation]), &saved); err != nil {
+		return fmt.Errorf("run %s: the evaluation of its best weights: %w", t.run.ID, err)
+	}
+	if t.best == nil || saved.Epoch > t.best.Epoch {
+		t.best = &saved
+	}
 	return nil
 }
 

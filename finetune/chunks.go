@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
@@ -31,8 +32,17 @@ type chunkBlock struct {
 	chunk  []uint16          // of each example of the block
 }
 
-func newChunks(set *dataset.Set) *chunks {
-	return &chunks{set: set, left: set.Len(), done: make([]uint64, (set.Len()+63)/64)}
+// newChunks begins with what is done already, a bit for each example; nil:
+// nothing.
+func newChunks(set *dataset.Set, done []uint64) *chunks {
+	if done == nil {
+		done = make([]uint64, (set.Len()+63)/64)
+	}
+	c := &chunks{set: set, left: set.Len(), done: done}
+	for _, w := range done {
+		c.left -= bits.OnesCount64(w)
+	}
+	return c
 }
 
 // of returns the examples of the chunk that an example belongs to, longest

@@ -3,7 +3,7 @@
 //
 // Run is the loop. Around it: data sets (dataset), batches of like length
 // (batches.go, feed.go), the model with its head cut at the freeze boundary
-// (network.go), features of the frozen part from onnxruntime, kept on disk
+// (network.go), the frozen part (frozen.go) and its features, kept on disk
 // (features.go, featurefile.go), a lowered graph and machine for each shape
 // (plans.go), AdamW (optimizer.go, tables.go), evaluation (evaluate.go),
 // checkpoints (checkpoint.go) and what a run leaves behind (workspace).

@@ -32,13 +32,17 @@ func (f *feeder) forward(ctx context.Context, examples dataset.Examples, maxLeng
 	return ctx.Err()
 }
 
-// evaluate computes the metrics of labelled examples, without dropout.
-func (f *feeder) evaluate(ctx context.Context, examples dataset.Examples, maxLength int) (metrics.Classification, error) {
+// evaluate computes the metrics of labelled examples, without dropout. It calls
+// progress with the number of examples done.
+func (f *feeder) evaluate(ctx context.Context, examples dataset.Examples, maxLength int, progress func(done int)) (metrics.Classification, error) {
+	done := 0
 	classes := len(f.set.Classes.Names)
 	m := metrics.NewConfusion(classes)
 	err := f.forward(ctx, examples, maxLength, func(b *batch, logits []float32) error {
 		m.Add(logits, b.labels)
 		m.AddLoss(lossOf(f.net.loss, logits, b.labels, classes), len(b.labels))
+		done += len(b.labels)
+		progress(done)
 		return nil
 	})
 	return m.Result(), err

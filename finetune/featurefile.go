@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
 )
@@ -22,8 +23,13 @@ import (
 //	data, from a multiple of 64: the examples in order, each with its values one after the other
 //
 // All numbers are little endian. While it is made it has another name, and
-// zeros for its first line.
-const featureMagic = "ftkfeat2"
+// zeros for its first line. One that was left when a run stopped begins with
+// "ftkpart2" and has, behind the data, a bit for each example that is done, in
+// words of 64 bits, and their CRC-32C.
+const (
+	featureMagic = "ftkfeat2"
+	partialMagic = "ftkpart2"
+)
 
 const featurePrologue = len(featureMagic) + 8
 
@@ -51,6 +57,9 @@ func (h *featureHeader) offset(tokens int64, examples int) int64 {
 	}
 	return n
 }
+
+// fileBytes is the size of the file, but for the header.
+func (h *featureHeader) fileBytes() int64 { return h.Bytes + 4*int64(h.Examples) }
 
 // span is where the data of an example is.
 func (h *featureHeader) span(e dataset.Example) (start, end int64) {
@@ -83,7 +92,8 @@ func (v *featureValue) bytes(length int) int64 {
 type featureFile struct {
 	header featureHeader
 	set    *dataset.Set
-	path   string // the name it has or will have
+	path   string // the name of the complete file
+	name   string // the name it has now
 	file   *os.File
 	sumsAt int64
 	dataAt int64
@@ -97,41 +107,98 @@ func openFeatureFile(path, key string, set *dataset.Set) (_ *featureFile, err er
 	if err != nil {
 		return nil, err
 	}
-	f := &featureFile{path: path, file: file, set: set}
-	defer func() {
-		if err != nil {
-			f.close()
-		}
-	}()
-	var first [featurePrologue]byte
-	if _, err := file.ReadAt(first[:], 0); err != nil || string(first[:len(featureMagic)]) != featureMagic {
-		return nil, errors.New("not a feature file")
-	}
-	st, err := file.Stat()
-	if err != nil {
+	f := &featureFile{path: path, name: path, file: file, set: set}
+	if err := f.check(key, featureMagic, 0); err != nil {
+		f.close()
 		return nil, err
+	}
+	return f, nil
+}
+
+// check reads the header. behind is how many bytes follow the data.
+func (f *featureFile) check(key, magic string, behind int64) error {
+	var first [featurePrologue]byte
+	if _, err := f.file.ReadAt(first[:], 0); err != nil || string(first[:len(magic)]) != magic {
+		return errors.New("not a feature file")
+	}
+	st, err := f.file.Stat()
+	if err != nil {
+		return err
 	}
 	f.lay(int(binary.LittleEndian.Uint32(first[len(featureMagic):])))
 	if f.dataAt > st.Size() {
-		return nil, errors.New("the header is damaged")
+		return errors.New("the header is damaged")
 	}
 	if sum, err := f.checksum(); err != nil || sum != binary.LittleEndian.Uint32(first[len(featureMagic)+4:]) {
-		return nil, errors.New("the header is damaged")
+		return errors.New("the header is damaged")
 	}
 	head := make([]byte, f.sumsAt-int64(featurePrologue))
-	if _, err := file.ReadAt(head, int64(featurePrologue)); err != nil {
-		return nil, err
+	if _, err := f.file.ReadAt(head, int64(featurePrologue)); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(head, &f.header); err != nil {
-		return nil, err
+		return err
 	}
-	if f.header.Key != key || f.header.Examples != set.Len() {
-		return nil, errors.New("made for other data or another model")
+	if f.header.Key != key || f.header.Examples != f.set.Len() {
+		return errors.New("made for other data or another model")
 	}
-	if f.header.offset(set.Tokens(), set.Len()) != f.header.Bytes || st.Size() != f.end() {
-		return nil, errors.New("the file is truncated")
+	if f.header.offset(f.set.Tokens(), f.set.Len()) != f.header.Bytes || st.Size() != f.end()+behind {
+		return errors.New("the file is truncated")
 	}
-	return f, nil
+	return nil
+}
+
+// partialPath is where an incomplete file waits for the next run.
+func partialPath(path string) string {
+	return strings.TrimSuffix(path, featureSuffix) + ".partial" + featureSuffix
+}
+
+// resumeFeatureFile takes up an incomplete file: from then on it has a
+// temporary name again. done has a bit for each example.
+func resumeFeatureFile(path, key string, set *dataset.Set) (f *featureFile, done []uint64, err error) {
+	f = &featureFile{path: path, name: partialPath(path), set: set}
+	if f.file, err = os.OpenFile(f.name, os.O_RDWR, 0); err != nil {
+		return nil, nil, err
+	}
+	words := (set.Len() + 63) / 64
+	bits := make([]byte, 8*words+4)
+	err = f.check(key, partialMagic, int64(len(bits)))
+	if err == nil {
+		_, err = f.file.ReadAt(bits, f.end())
+	}
+	if err == nil && crc32.Checksum(bits[:8*words], castagnoli) != binary.LittleEndian.Uint32(bits[8*words:]) {
+		err = errors.New("it is damaged")
+	}
+	if err == nil {
+		err = f.file.Truncate(f.end())
+	}
+	if err == nil {
+		temporary := filepath.Join(filepath.Dir(path), strings.Replace(featureTemp, "*", filepath.Base(path), 1))
+		if err = os.Rename(f.name, temporary); err == nil {
+			f.name = temporary
+		}
+	}
+	if err != nil {
+		f.close()
+		return nil, nil, err
+	}
+	for i := range words {
+		done = append(done, binary.LittleEndian.Uint64(bits[8*i:]))
+	}
+	return f, done, nil
+}
+
+// suspend leaves an incomplete file for resumeFeatureFile and closes it.
+func (f *featureFile) suspend(done []uint64) error {
+	var bits []byte
+	for _, w := range done {
+		bits = binary.LittleEndian.AppendUint64(bits, w)
+	}
+	bits = binary.LittleEndian.AppendUint32(bits, crc32.Checksum(bits, castagnoli))
+	if _, err := f.file.WriteAt(bits, f.end()); err != nil {
+		return err
+	}
+	return f.rename(partialMagic, partialPath(f.path))
 }
 
 // lay computes where the parts are, from the length of the header.
@@ -161,6 +228,7 @@ func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featu
 	if f.file, err = os.CreateTemp(filepath.Dir(path), featureTemp); err != nil {
 		return nil, err
 	}
+	f.name = f.file.Name()
 	if err = f.file.Truncate(f.end()); err == nil {
 		_, err = f.file.WriteAt(head, int64(featurePrologue))
 	}
@@ -191,12 +259,25 @@ func (f *featureFile) sumAt(e dataset.Example) int64 { return f.sumsAt + 4*int64
 
 // finish completes the file and gives it its name.
 func (f *featureFile) finish() error {
+	if err := f.rename(featureMagic, f.path); err != nil {
+		return err
+	}
+	complete, err := openFeatureFile(f.path, f.header.Key, f.set)
+	if err != nil {
+		return err
+	}
+	*f = *complete
+	return nil
+}
+
+// rename writes the first line, closes the file and gives it a name.
+func (f *featureFile) rename(magic, path string) error {
 	sum, err := f.checksum()
 	if err != nil {
 		return err
 	}
 	var first [featurePrologue]byte
-	copy(first[:], featureMagic)
+	copy(first[:], magic)
 	binary.LittleEndian.PutUint32(first[len(featureMagic):], uint32(f.sumsAt-int64(featurePrologue)))
 	binary.LittleEndian.PutUint32(first[len(featureMagic)+4:], sum)
 	if _, err := f.file.WriteAt(first[:], 0); err != nil {
@@ -206,14 +287,10 @@ func (f *featureFile) finish() error {
 		return err
 	}
 	f.close()
-	if err := os.Rename(f.file.Name(), f.path); err != nil {
+	if err := os.Rename(f.name, path); err != nil {
 		return err
 	}
-	complete, err := openFeatureFile(f.path, f.header.Key, f.set)
-	if err != nil {
-		return err
-	}
-	*f = *complete
+	f.name = path
 	return nil
 }
 
@@ -240,6 +317,5 @@ func (f *featureFile) close() { f.file.Close() }
 // remove closes the file and deletes it.
 func (f *featureFile) remove() {
 	f.close()
-	os.Remove(f.file.Name())
-	os.Remove(f.path)
+	os.Remove(f.name)
 }

@@ -46,14 +46,9 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 	var path string
 	if c.Workspace != nil {
 		path = filepath.Join(c.Workspace.CacheDir(), key[:32]+featureSuffix)
-		out.file, err = openFeatureFile(path, key, set)
-		if err == nil {
-			f.cache.uses(path)
-			c.emit(Features{Bytes: out.file.header.Bytes, Examples: set.Len(), Path: path, Cached: true, Reused: true})
-			return out, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			c.emit(Warning{fmt.Sprintf("cached features %s: %v; they are computed again", path, err)})
+		found, err := out.find(path, key, set)
+		if found || err != nil {
+			return out, err
 		}
 	}
 	values, err := out.layout(ctx, fd)
@@ -68,7 +63,7 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 	h.Bytes = h.offset(set.Tokens(), set.Len())
 	fits := path != ""
 	if fits {
-		if fits, err = f.cache.makeRoom(filepath.Dir(path), h.Bytes, c.CacheLimit); err != nil {
+		if fits, err = f.cache.makeRoom(filepath.Dir(path), h.fileBytes(), c.CacheLimit); err != nil {
 			return nil, err
 		}
 	}
@@ -76,13 +71,48 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 		c.emit(Features{Bytes: h.Bytes, Examples: set.Len()})
 		return out, nil
 	}
-	c.emit(Features{Bytes: h.Bytes, Examples: set.Len(), Path: path, Cached: true})
-	out.file, err = createFeatureFile(path, h, set)
-	if err == nil {
-		f.cache.uses(out.file.file.Name())
+	if out.file, err = createFeatureFile(path, h, set); err != nil {
+		c.emit(Warning{fmt.Sprintf("features cannot be kept: %v; they are computed for each batch", err)})
+		return out, nil
 	}
-	out.chunks = newChunks(set)
-	return out, err
+	out.chunks = newChunks(set, nil)
+	f.cache.uses(out.file.name)
+	c.emit(Features{Bytes: h.Bytes, Examples: set.Len(), Path: path, Cached: true})
+	return out, nil
+}
+
+// find takes up features of an earlier run: all of them, or what it had
+// computed when it stopped.
+func (f *features) find(path, key string, set *dataset.Set) (found bool, err error) {
+	f.file, err = openFeatureFile(path, key, set)
+	if err == nil && f.file.header.fileBytes() > f.config.CacheLimit {
+		f.file.close()
+		f.file = nil
+		return false, nil
+	}
+	if err == nil {
+		f.cache.uses(path)
+		f.config.emit(Features{Bytes: f.file.header.Bytes, Examples: set.Len(), Path: path, Cached: true, Reused: true})
+		return true, nil
+	}
+	f.file = nil
+	if !errors.Is(err, fs.ErrNotExist) {
+		f.config.emit(Warning{fmt.Sprintf("cached features %s: %v; they are computed again", path, err)})
+		return false, nil
+	}
+	file, done, err := resumeFeatureFile(path, key, set)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		f.config.emit(Warning{fmt.Sprintf("cached features %s: %v; they are computed again", partialPath(path), err)})
+		return false, nil
+	}
+	f.file, f.chunks = file, newChunks(set, done)
+	f.cache.uses(file.name)
+	f.config.emit(Features{Bytes: file.header.Bytes, Examples: set.Len(), Path: path, Cached: true})
+	f.config.emit(FeaturesDone{set.Len() - f.chunks.left, set.Len()})
+	return true, nil
 }
 
 // key names the features of a set: what computes them, and of what.
@@ -162,6 +192,7 @@ func (f *features) fill(ctx context.Context, fd *feeder, b *batch) error {
 // giveUp does without the file.
 func (f *features) giveUp(why string) {
 	f.config.emit(Warning{why})
+	f.config.emit(FeaturesDone{})
 	f.file.remove()
 	f.file, f.chunks = nil, nil
 }
@@ -296,15 +327,16 @@ func (f *features) read(b *batch) error {
 	return nil
 }
 
-// close lets go of the file; one that is not complete is removed.
+// close lets go of the file; one that is not complete is left for the next
+// run.
 func (f *features) close() {
 	switch {
 	case f == nil || f.file == nil:
 		return
-	case f.chunks != nil:
-		f.file.remove()
-	default:
+	case f.chunks == nil:
 		f.file.close()
+	case f.chunks.left == f.chunks.set.Len() || f.file.suspend(f.chunks.done) != nil:
+		f.file.remove()
 	}
 	f.file = nil
 }

@@ -29,7 +29,8 @@ type feeder struct {
 }
 
 // newFeeder checks that every input of the model is one that text can feed,
-// and finds or computes what the frozen part, if there is one, makes of set.
+// and finds what the frozen part, if there is one, makes of set, or prepares to
+// compute it.
 func newFeeder(ctx context.Context, n *network, set *dataset.Set, f *frozen, c *Config) (*feeder, error) {
 	fd := &feeder{net: n, set: set, padID: c.Tokenizer.PadID()}
 	boundary := map[string]bool{}

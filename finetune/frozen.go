@@ -6,7 +6,9 @@ import (
 	"strconv"
 
 	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/kernels"
 	"github.com/ftk-go/ftk/internal/lower"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/passes"
@@ -58,8 +60,12 @@ func newFrozen(n *network, threads int, modelHash string) (*frozen, error) {
 	if !inFloat32(prefix) {
 		return f, nil
 	}
-	if g, err := passes.Canonical(prefix); err == nil && lower.Unsupported(g, prefix.Opset("")) == nil {
-		f.engine = &nativeEngine{newPlans(g, prefix.Opset(""), nil, &n.arena)}
+	g, err := passes.Canonical(prefix)
+	if err != nil {
+		return f, nil
+	}
+	if e := (&nativeEngine{newPlans(g, prefix.Opset(""), nil, &n.arena)}); e.lowers(f.inputs) {
+		f.engine = e
 	}
 	return f, nil
 }
@@ -99,7 +105,23 @@ func (f *frozen) run(ctx context.Context, fd *feeder, b *batch) (map[string]ort.
 // nativeEngine runs the frozen part on the operators that train.
 type nativeEngine struct{ plans *plans }
 
-func (e *nativeEngine) name() string { return "ftk " + version.String() }
+func (e *nativeEngine) name() string {
+	return fmt.Sprintf("ftk %s, %s, %s, %d of %d", version.String(), blas.Info().Name, kernels.Version(), forwardTokens, blockExamples)
+}
+
+// lowers tells whether all operators are native, in the way they are used here.
+func (e *nativeEngine) lowers(inputs []*graph.Value) bool {
+	o := lower.Options{Opset: e.plans.opset, Inputs: map[string]lower.Shape{}, Consts: e.plans.consts, ShareConsts: true}
+	for _, v := range inputs {
+		s := lower.Shape{DType: graph.Int64, Dims: []int{2, 8}}
+		if v.Type != nil && v.Type.Elem != graph.Undefined {
+			s.DType = v.Type.Elem
+		}
+		o.Inputs[v.Name] = s
+	}
+	_, err := lower.Lower(e.plans.graph, o)
+	return err == nil
+}
 
 func (e *nativeEngine) run(ctx context.Context, b *batch, _ []*graph.Value) (map[string]ort.Array, error) {
 	if err := ctx.Err(); err != nil {

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -281,10 +282,84 @@ func TestFeaturesAreComputedOnDemand(t *testing.T) {
 	}
 }
 
+// What a run had computed when it was stopped is there for the next.
+func TestFeaturesGoOn(t *testing.T) {
+	c := tinyConfig(t)
+	c.Freeze, c.BatchSize, c.Epochs = "1", 8, 1
+	c.Workspace = tinyWorkspace(t)
+	want := run(t, c)
+
+	c.Workspace = tinyWorkspace(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := c
+	stopped.Progress = func(e Event) {
+		if _, ok := e.(FeaturesDone); ok {
+			cancel() // after the first chunk
+		}
+	}
+	if _, err := Run(ctx, stopped); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	left := func() []string {
+		files, _ := filepath.Glob(filepath.Join(c.Workspace.CacheDir(), "*"))
+		hidden, _ := filepath.Glob(filepath.Join(c.Workspace.CacheDir(), ".*"))
+		return append(files, hidden...)
+	}
+	if files := left(); len(files) != 1 || !strings.HasSuffix(files[0], ".partial"+featureSuffix) {
+		t.Fatalf("the cache has %v", files)
+	}
+	var counts []FeaturesDone
+	c.Progress = func(e Event) {
+		if f, ok := e.(FeaturesDone); ok && f.Total == 300 {
+			counts = append(counts, f)
+		}
+	}
+	got := run(t, c)
+	if len(counts) < 3 || counts[0].Done == 0 || counts[0].Done == 300 || counts[len(counts)-1].Done != 300 {
+		t.Errorf("features go on as %v", counts)
+	}
+	sameBytes(t, trained(t, got.Model), trained(t, want.Model))
+	if files := left(); len(files) != 2 {
+		t.Errorf("the cache has %v", files)
+	}
+
+	// A damaged one is made anew.
+	for name, damage := range map[string]func([]byte) []byte{
+		"bits":      func(d []byte) []byte { d[len(d)-6] ^= 1; return d },
+		"truncated": func(d []byte) []byte { return d[:len(d)-9] },
+		"header":    func(d []byte) []byte { d[30] ^= 1; return d },
+	} {
+		c.Workspace = tinyWorkspace(t)
+		ctx, cancel = context.WithCancel(context.Background())
+		defer cancel()
+		stopped.Workspace = c.Workspace
+		if _, err := Run(ctx, stopped); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(left()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(left()[0], damage(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		warned := 0
+		c.Progress = func(e Event) {
+			if _, ok := e.(Warning); ok {
+				warned++
+			}
+		}
+		sameBytes(t, trained(t, run(t, c).Model), trained(t, want.Model))
+		if warned != 1 {
+			t.Errorf("%s: %d warnings", name, warned)
+		}
+	}
+}
+
 func TestChunks(t *testing.T) {
 	const n = (recentBlocks+1)*blockExamples + 1000 // more blocks than are in memory
 	set := setOfLengths(t, n, func(i int) int { return 3 + i*i%61 })
-	a, b := newChunks(set), newChunks(set)
+	a, b := newChunks(set, nil), newChunks(set, nil)
 	of := func(c *chunks, e int) []dataset.Example {
 		t.Helper()
 		examples, err := c.of(e)
@@ -332,7 +407,7 @@ func TestChunks(t *testing.T) {
 	if len(a.recent) != recentBlocks {
 		t.Errorf("%d blocks are in memory", len(a.recent))
 	}
-	c := newChunks(set)
+	c := newChunks(set, nil)
 	for e := range n {
 		if got := of(c, e); got[0].Number != first[e] || !slices.ContainsFunc(got, func(x dataset.Example) bool { return x.Number == e }) {
 			t.Fatalf("the chunk of example %d depends on the order", e)

@@ -34,7 +34,8 @@ type Features struct {
 	Path     string
 }
 
-// FeaturesDone counts examples whose features are computed.
+// FeaturesDone counts examples whose features are computed; 0 of 0: no more
+// will be.
 type FeaturesDone struct{ Done, Total int }
 
 // Step is an optimiser step.
@@ -46,6 +47,9 @@ type Step struct {
 	SamplesPerSecond   float64
 	ETA                time.Duration // to the end of the last epoch, evaluations not included
 }
+
+// Evaluating counts the examples of an evaluation.
+type Evaluating struct{ Epoch, Done, Total int }
 
 // Evaluated is the result of an epoch.
 type Evaluated struct {

@@ -62,6 +62,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		if err := p.run(b); err != nil { // forward, backward
 			return err
 		}
+		t.clock.skip(p.machine.Waited()) // for features of a later batch
 		loss, err := p.lossValue()
 		if err != nil {
 			return err
@@ -86,9 +87,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		t.losses.merge(&t.pending)
 		t.clock.stop(len(b.examples))
 		t.report(float64(loss), rate, norm, order.batches())
-		if err := t.checkpointWhenDue(); err != nil {
-			return err
-		}
+		t.checkpointWhenDue()
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -107,7 +106,7 @@ func (t *trainer) drop(p *plan, batch int) {
 // evaluateEpoch evaluates, keeps the weights if they are the best so far, and
 // saves a checkpoint if one is due.
 func (t *trainer) evaluateEpoch(ctx context.Context) error {
-	m, err := t.evalFeed.evaluate(ctx, t.evalExamples, t.MaxLength)
+	m, err := t.evalFeed.evaluate(ctx, t.evalExamples, t.MaxLength, func(done int) { t.emit(Evaluating{t.epoch + 1, done, t.evalExamples.Len()}) })
 	if err != nil {
 		return err
 	}
@@ -128,7 +127,7 @@ func (t *trainer) evaluateEpoch(ctx context.Context) error {
 // stopped ends a run that did not get to its end.
 func (t *trainer) stopped(cause error) (*Result, error) {
 	if !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
-		if t.run != nil && t.Resume == nil && t.best == nil { // the run has come to nothing
+		if t.run != nil && t.Resume == nil && t.best == nil && !t.run.HasCheckpoint() { // the run has come to nothing
 			cause = errors.Join(cause, t.run.Remove())
 		}
 		return nil, cause

@@ -464,9 +464,7 @@ func TestCheckpointWhenDue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.checkpointWhenDue(); err != nil {
-		t.Fatal(err)
-	}
+	tr.checkpointWhenDue()
 	if _, err := os.Stat(tr.run.CheckpointPath()); err == nil {
 		t.Error("a checkpoint is saved at once")
 	}
@@ -488,4 +486,75 @@ func TestCheckpointWhenDue(t *testing.T) {
 		t.Errorf("it goes on after step %d", at)
 	}
 	sameBytes(t, trained(t, got.Model), trained(t, want.Model))
+}
+
+// A process may be killed between saving the best weights and the next
+// checkpoint: the resumed run knows what they are worth.
+func TestBestIsNewerThanTheCheckpoint(t *testing.T) {
+	c := tinyConfig(t)
+	c.Epochs, c.LearningRate, c.Workspace = 4, 3e-4, tinyWorkspace(t)
+	killed := c
+	tr, err := prepare(context.Background(), &killed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for epoch := 1; epoch <= 2; epoch++ {
+		if err := tr.trainEpoch(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		tr.checkpoint.at = time.Now()
+		if epoch == 1 {
+			tr.checkpoint.at = tr.checkpoint.at.Add(-2 * checkpointEvery)
+		}
+		if err := tr.evaluateEpoch(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	best := *tr.best
+	tr.close()
+	if best.Epoch != 2 {
+		t.Fatalf("epoch %d is the best, the test needs the second", best.Epoch)
+	}
+	if c.Resume, err = c.Workspace.LatestCheckpoint(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	at := 0
+	c.Progress = func(e Event) {
+		if r, ok := e.(Resumed); ok {
+			at = r.Epoch
+			cancel()
+		}
+	}
+	r, err := Run(ctx, c)
+	var stopped *StoppedError
+	if !errors.As(err, &stopped) || at != 2 {
+		t.Fatalf("%v, in epoch %d", err, at)
+	}
+	if stopped.Best != 2 || r.BestEpoch != 2 || r.Eval != best.Classification {
+		t.Errorf("best is epoch %d with %+v, want %+v", r.BestEpoch, r.Eval, best)
+	}
+}
+
+// What goes wrong later does not take a checkpoint away.
+func TestFailureKeepsTheCheckpoint(t *testing.T) {
+	for _, saved := range []bool{false, true} {
+		c := tinyConfig(t)
+		c.Workspace = tinyWorkspace(t)
+		tr, err := prepare(context.Background(), &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if saved {
+			tr.checkpoint.at = tr.checkpoint.at.Add(-2 * checkpointEvery)
+			tr.checkpointWhenDue()
+		}
+		if _, err := tr.stopped(errors.New("the disk is full")); err == nil {
+			t.Error("no error")
+		}
+		tr.close()
+		if _, err := os.Stat(tr.run.Dir); (err == nil) != saved {
+			t.Errorf("checkpoint saved %v: the run's directory: %v", saved, err)
+		}
+	}
 }

@@ -97,7 +97,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 		return m, err
 	}
 	defer fd.close()
-	return fd.evaluate(ctx, set.All(), t.config.MaxLength)
+	return fd.evaluate(ctx, set.All(), t.config.MaxLength, func(int) {})
 }
 
 // Samples runs texts through the trained graph and returns the batches, inputs

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -46,8 +47,8 @@ type trainer struct {
 	}
 }
 
-// prepare reads the data, builds the network, finds or computes the frozen
-// part's features, and takes up a checkpoint.
+// prepare reads the data, builds the network, finds the features of the frozen
+// part or makes ready to compute them, and takes up a checkpoint.
 func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	var record Record
 	if c.Resume != nil {
@@ -236,7 +237,7 @@ func (t *trainer) announce() error {
 	return nil
 }
 
-// feeds prepares what makes batches, and the features of the frozen part.
+// feeds prepares what makes batches, features of the frozen part included.
 func (t *trainer) feeds(ctx context.Context) error {
 	var err error
 	if t.frozen, err = newFrozen(t.net, t.Threads, t.identity.Model); err != nil {
@@ -254,13 +255,21 @@ func (t *trainer) feeds(ctx context.Context) error {
 	return nil
 }
 
+// bestEvaluation is the metadata of the best weights that says what they are
+// worth.
+const bestEvaluation = "evaluation"
+
 // saveBest keeps the weights as the best so far.
 func (t *trainer) saveBest() error {
 	if t.run == nil {
 		t.bestValues = append(t.bestValues[:0], t.net.weights.value...)
 		return nil
 	}
-	return t.run.SaveBest(t.net.weights.tensors(), map[string]string{"epoch": fmt.Sprint(t.epoch + 1)})
+	text, err := json.Marshal(t.best)
+	if err != nil {
+		return err
+	}
+	return t.run.SaveBest(t.net.weights.tensors(), map[string]string{bestEvaluation: string(text)})
 }
 
 // loadBest brings the best weights back.
@@ -288,25 +297,28 @@ func (t *trainer) saveProgress() error {
 	if t.epoch == t.Epochs {
 		return nil // finish follows
 	}
-	return t.checkpointWhenDue()
+	t.checkpointWhenDue()
+	return nil
 }
 
-// checkpointEvery is how much training a process that is killed may lose. (One
-// that is interrupted loses nothing.)
+// checkpointEvery is how much training a process that is killed may lose, or
+// more where saving takes long. (One that is interrupted loses nothing.)
 const checkpointEvery = time.Minute
 
 // checkpointWhenDue saves a checkpoint if the last one was long ago: measured
 // by checkpointEvery, and by how long it took to save, which is to be 2 % of
-// the time at most.
-func (t *trainer) checkpointWhenDue() error {
+// the time at most. One that cannot be saved does not end the run: the one
+// before is still there.
+func (t *trainer) checkpointWhenDue() {
 	if t.run == nil || time.Since(t.checkpoint.at) < max(checkpointEvery, 50*t.checkpoint.took) {
-		return nil
+		return
 	}
 	began := time.Now()
-	err := t.saveCheckpoint()
+	if err := t.saveCheckpoint(); err != nil {
+		t.emit(Warning{fmt.Sprintf("the checkpoint could not be saved: %v", err)})
+	}
 	t.checkpoint.at = time.Now()
 	t.checkpoint.took = t.checkpoint.at.Sub(began)
-	return err
 }
 
 func (t *trainer) close() {
@@ -369,6 +381,9 @@ type stopwatch struct {
 }
 
 func (s *stopwatch) start() { s.from = time.Now() }
+
+// skip leaves time out that was spent otherwise since start.
+func (s *stopwatch) skip(d time.Duration) { s.from = s.from.Add(d) }
 
 func (s *stopwatch) stop(samples int) {
 	now := time.Now()

@@ -12,7 +12,7 @@ import (
 // Parts are the two halves of a model that was split at the freeze boundary.
 type Parts struct {
 	// Prefix computes the boundary values from the model's inputs, those of
-	// them that it needs: the frozen part, for onnxruntime. Nil where nothing
+	// them that it needs: the frozen part. Nil where nothing
 	// is worth computing ahead.
 	Prefix *graph.Model
 	// Suffix computes the wanted outputs: the trainable part. Its inputs are

@@ -19,10 +19,10 @@ import (
 type trainingProgress struct {
 	terminal bool
 	bar      *progressbar.ProgressBar
-	loss     float64   // running mean over about 50 steps
+	what     string    // what the bar is of: a data file, training, evaluating, features; "" for none
+	text     string    // beside the bar
 	features string    // how far features are computed, while they are
-	filling  bool      // the bar is that of features
-	reading  string    // the data file that the bar is of
+	loss     float64   // running mean over about 50 steps
 	began    time.Time // when the bar was new
 }
 
@@ -30,17 +30,34 @@ func newTrainingProgress() *trainingProgress {
 	return &trainingProgress{terminal: term.IsTerminal(int(os.Stderr.Fd()))}
 }
 
-// start shows a new bar of total units, or bytes, in place of the one before.
-func (p *trainingProgress) start(total int64, what string, bytes bool) {
-	p.end()
-	p.filling, p.began = false, time.Now()
-	if !p.terminal {
-		return
+// show brings the bar to done of total units, or bytes. A bar of something else
+// is replaced.
+func (p *trainingProgress) show(what, text string, done, total int64, bytes bool) {
+	if p.what != what {
+		p.end()
+		p.what, p.began = what, time.Now()
+		if p.terminal {
+			p.bar = progressbar.NewOptions64(total,
+				progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(24),
+				progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowCount(), progressbar.OptionShowBytes(bytes),
+				progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
+		}
 	}
-	p.bar = progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription(what), progressbar.OptionSetWidth(24),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowCount(), progressbar.OptionShowBytes(bytes),
-		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
+	p.text = text
+	if p.bar != nil {
+		p.bar.Describe(p.text + p.features)
+		p.bar.Set64(done)
+	}
+}
+
+// left is the time until done is total, at the speed so far.
+func (p *trainingProgress) left(what string, done, total int64) string {
+	since := time.Since(p.began)
+	if p.what != what || since < time.Second/10 {
+		return ""
+	}
+	left := time.Duration(float64(since) * float64(total-done) / float64(max(done, 1)))
+	return "  ETA " + left.Round(time.Second).String()
 }
 
 // end takes the bar away.
@@ -49,7 +66,7 @@ func (p *trainingProgress) end() {
 		p.bar.Clear()
 		p.bar = nil
 	}
-	p.reading = ""
+	p.what = ""
 }
 
 // event shows one event of a run.
@@ -70,33 +87,24 @@ func (p *trainingProgress) event(e finetune.Event) {
 			say("features of the frozen part: %s, kept from an earlier run", megabytes(e.Bytes))
 		case e.Cached:
 			say("features of the frozen part: %s for %s examples, computed once", megabytes(e.Bytes), count(int64(e.Examples)))
+		case e.Bytes == 0:
+			say("features of the frozen part cannot be kept by example: computed again for each batch")
 		default:
 			say("features of the frozen part would take %s, more than --cache-limit: computed again for each batch", megabytes(e.Bytes))
 		}
 	case finetune.FeaturesDone:
-		p.features = ""
-		if e.Done < e.Total {
-			p.features = fmt.Sprintf("  features %.0f %%", 100*float64(e.Done)/float64(e.Total))
-		}
-		if p.bar == nil { // before the first step, or in an evaluation
-			p.start(int64(e.Total), "features of the frozen part", false)
-			p.filling = true
-		}
-		if p.filling {
-			p.set(int64(e.Done))
-		}
+		p.featuresDone(e)
 	case finetune.Resumed:
 		say("going on with run %s in epoch %d, after step %d", e.Run, e.Epoch, e.Step)
 	case finetune.Step:
-		if p.bar == nil || p.filling {
+		if p.what != training {
 			p.loss = e.Loss
-			p.start(int64(e.Steps), "", false)
 		}
 		p.loss += (e.Loss - p.loss) / 50
-		if p.bar != nil {
-			p.bar.Describe(fmt.Sprintf("epoch %d  loss %.4f  %.1f examples/s  ETA %s%s", e.Epoch, p.loss, e.SamplesPerSecond, e.ETA.Round(time.Second), p.features))
-			p.set(int64(e.Step))
-		}
+		p.show(training, fmt.Sprintf("epoch %d  loss %.4f  %.1f examples/s  ETA %s", e.Epoch, p.loss, e.SamplesPerSecond, e.ETA.Round(time.Second)), int64(e.Step), int64(e.Steps), false)
+	case finetune.Evaluating:
+		done, total := int64(e.Done), int64(e.Total)
+		p.show(evaluating, fmt.Sprintf("evaluating epoch %d%s", e.Epoch, p.left(evaluating, done, total)), done, total, false)
 	case finetune.Evaluated:
 		p.end()
 		mark := ""
@@ -110,6 +118,29 @@ func (p *trainingProgress) event(e finetune.Event) {
 	}
 }
 
+// What a bar is of, besides a data file.
+const (
+	training   = "training"
+	evaluating = "evaluating"
+	filling    = "features"
+)
+
+// featuresDone shows how far features are: beside the bar of training or
+// evaluation, for which they are computed, or in a bar of their own before
+// there is one.
+func (p *trainingProgress) featuresDone(e finetune.FeaturesDone) {
+	p.features = ""
+	if e.Done < e.Total {
+		p.features = fmt.Sprintf("  features %.0f %%", 100*float64(e.Done)/float64(e.Total))
+	}
+	switch {
+	case p.what == "" && e.Total > 0, p.what == filling:
+		p.show(filling, "", int64(e.Done), int64(e.Total), false)
+	case p.bar != nil:
+		p.bar.Describe(p.text + p.features)
+	}
+}
+
 // read shows how much of a data file has been read: its bytes are known, the
 // number of its rows is not.
 func (p *trainingProgress) read(e finetune.Reading) {
@@ -117,26 +148,7 @@ func (p *trainingProgress) read(e finetune.Reading) {
 		p.end()
 		return
 	}
-	if p.reading != e.Path {
-		p.start(e.Size, "", true)
-		p.reading = e.Path
-	}
-	if p.bar == nil {
-		return
-	}
-	eta := ""
-	if since := time.Since(p.began); since > time.Second/10 {
-		left := time.Duration(float64(since) * float64(e.Size-e.Bytes) / float64(max(e.Bytes, 1)))
-		eta = "  ETA " + left.Round(time.Second).String()
-	}
-	p.bar.Describe(fmt.Sprintf("reading %s  %s rows%s", filepath.Base(e.Path), count(int64(e.Examples)), eta))
-	p.set(e.Bytes)
-}
-
-func (p *trainingProgress) set(n int64) {
-	if p.bar != nil {
-		p.bar.Set64(n)
-	}
+	p.show(e.Path, fmt.Sprintf("reading %s  %s rows%s", filepath.Base(e.Path), count(int64(e.Examples)), p.left(e.Path, e.Bytes, e.Size)), e.Bytes, e.Size, true)
 }
 
 // columns says which columns are read: text "question", label "intent".

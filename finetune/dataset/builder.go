@@ -41,6 +41,9 @@ func newSetBuilder(path string, columns Columns, opt LoadOptions) *setBuilder {
 
 // FromTexts tokenises texts that are in memory; the set has no labels.
 func FromTexts(texts []string, encode Encode) (*Set, error) {
+	if len(texts) == 0 {
+		return nil, errors.New("there are no texts")
+	}
 	b := newSetBuilder("texts", Columns{}, LoadOptions{})
 	for i, text := range texts {
 		e, err := encode(text, "")

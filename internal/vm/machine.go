@@ -58,6 +58,7 @@ type Machine struct {
 	cancel   atomic.Bool
 	pc       int
 
+	waited time.Duration
 	adding bool              // to outputs, see SetAccumulate
 	watch  func(*step) error // called after each step
 }
@@ -140,8 +141,10 @@ func (m *Machine) RunAll() error {
 	if m.closed {
 		return fmt.Errorf("vm: the machine is closed")
 	}
+	begin := time.Now()
 	m.arena.mu.Lock()
 	defer m.arena.mu.Unlock()
+	m.waited = time.Since(begin)
 	if err := m.bind(); err != nil {
 		return err
 	}
@@ -225,6 +228,9 @@ func (m *Machine) Close() error {
 	}
 	return nil
 }
+
+// Waited is how long the last run waited for another machine to be done with the arena.
+func (m *Machine) Waited() time.Duration { return m.waited }
 
 // PlannedBytes is how much of the arena the machine needs.
 func (m *Machine) PlannedBytes() int { return m.size }
