@@ -72,7 +72,9 @@ type Settings struct {
 	Seed             uint64  `json:"seed"`
 	Threads          int     `json:"threads"` // 0: all
 
-	CacheLimit int64 `json:"cache_limit"` // bytes of features kept on disk; 0: none are
+	// CacheLimit is how many bytes of features are kept on disk; 0: none are.
+	// Features that are computed for each batch differ by rounding.
+	CacheLimit int64 `json:"cache_limit"`
 }
 
 // Defaults are the settings of a run that asks for nothing in particular.

@@ -28,11 +28,12 @@ func Load(path string) (*graph.Model, error) {
 	case info.Size() >= serde.MaxSize:
 		return nil, &graph.FormatError{File: path, What: fmt.Sprintf("has %d bytes; an ONNX file stays below 2 GiB, with larger weights as external data", info.Size())}
 	}
-	data, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	m, err := serde.Deserialize(data, filepath.Dir(path))
+	defer file.Close()
+	m, err := serde.Read(file, info.Size(), filepath.Dir(path))
 	var broken *graph.FormatError
 	if errors.As(err, &broken) {
 		broken.File = path

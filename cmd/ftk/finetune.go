@@ -68,7 +68,7 @@ so far is kept, and --resume goes on where it stopped.`,
 	f.Float64Var(&s.LabelSmoothing, "label-smoothing", s.LabelSmoothing, "label smoothing of the cross-entropy")
 	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed: the same gives the same run to the bit with the same --threads")
 	f.IntVar(&s.Threads, "threads", s.Threads, "threads (0: all cores)")
-	f.Int64Var(&cacheLimit, "cache-limit", cacheLimit, "most `MiB` of frozen features to keep on disk; beyond, they are computed again for each batch")
+	f.Int64Var(&cacheLimit, "cache-limit", cacheLimit, "most `MiB` of frozen features to keep on disk, those of earlier runs included, of which the oldest go first; what does not fit is computed again for each batch")
 	f.BoolVar(&resume, "resume", false, "go on with the newest run that was stopped")
 	return cmd
 }

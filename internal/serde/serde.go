@@ -34,6 +34,12 @@ const MaxSize = 1 << 31
 // keep. External data is looked for in dir, and must be there; with dir "" it
 // is not looked for. A broken file gives a *graph.FormatError.
 func Deserialize(data []byte, dir string) (*graph.Model, error) {
+	return decode(data, nil, dir)
+}
+
+// decode is Deserialize of a model some of whose initializers have their
+// raw_data beside it, by number.
+func decode(data []byte, raw map[int][]byte, dir string) (*graph.Model, error) {
 	if err := looksLikeModel(data); err != nil {
 		return nil, err
 	}
@@ -43,6 +49,13 @@ func Deserialize(data []byte, dir string) (*graph.Model, error) {
 			return nil, broken("messages are nested more than %d deep", maxDepth)
 		}
 		return nil, broken("is not an ONNX model, or is damaged: %s", protobufReason(err))
+	}
+	for i, data := range raw {
+		if t := p.Graph.Initializer[i]; t.RawData == nil {
+			t.RawData = data
+		} else {
+			return nil, errUnusual
+		}
 	}
 	d := &decoder{dir: dir}
 	return d.readModel(&p)
