@@ -74,6 +74,7 @@ func run() error {
 	flag.IntVar(&o.rows, "rows", 1000, "training examples of whole commands")
 	flag.IntVar(&o.evalRows, "eval-rows", 872, "examples that whole commands evaluate after each epoch")
 	flag.IntVar(&o.seed, "seed", 1, "seed")
+	base := flag.String("write-base", "", "write the BERT-base shape to this directory (used by this program itself)")
 	flag.BoolVar(&serve.on, "serve-step", false, "be the ftk side of step (used by this program itself)")
 	flag.BoolVar(&serve.forward, "forward", false, "with -serve-step: forward only")
 	flag.StringVar(&serve.model, "model", "", "with -serve-step: the model's directory")
@@ -82,8 +83,11 @@ func run() error {
 	flag.StringVar(&serve.mem, "memprofile", "", "with -profile: write a pprof profile of allocations to this file")
 	flag.Parse()
 	serve.batch, serve.tokens, serve.threads = o.batch, o.tokens, o.threads
-	if serve.on {
+	switch {
+	case serve.on:
 		return serveStep(serve)
+	case *base != "":
+		return o.writeBERT(*base, o.minilm, baseBERT)
 	}
 	o.cases, o.models, o.data, o.peers = list(cases), list(models), list(data), list(peers)
 	for _, n := range []struct {

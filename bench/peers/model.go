@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/ftk-go/ftk/exporter"
 	"github.com/ftk-go/ftk/internal/home"
@@ -53,10 +55,15 @@ func (o *options) bertBase(tokenizer string) (model, error) {
 	if _, err := os.Stat(m.onnx); err == nil {
 		return m, nil
 	}
-	return m, o.writeBERT(m.dir, tokenizer, models.BERTConfig{
-		VocabSize: 30522, HiddenSize: 768, Layers: 12, Heads: 12, IntermediateSize: 3072,
-		MaxPositions: 512, TypeVocabSize: 2, Activation: "gelu", LayerNormEps: 1e-12,
-	})
+	// In a process of its own: what is resident here counts as the most memory of every process that is started (exec keeps
+	// the parent's high-water mark on Linux).
+	return m, o.output(context.Background(), o.self, "-write-base", m.dir, "-minilm", tokenizer, "-seed", strconv.Itoa(o.seed))
+}
+
+// baseBERT has the shape of BERT-base.
+var baseBERT = models.BERTConfig{
+	VocabSize: 30522, HiddenSize: 768, Layers: 12, Heads: 12, IntermediateSize: 3072,
+	MaxPositions: 512, TypeVocabSize: 2, Activation: "gelu", LayerNormEps: 1e-12,
 }
 
 // writeBERT makes a directory with a BERT of random weights and the tokenizer of another directory.
