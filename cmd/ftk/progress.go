@@ -19,9 +19,11 @@ import (
 type trainingProgress struct {
 	terminal bool
 	bar      *progressbar.ProgressBar
-	what     string    // what the bar is of: a data file, training, evaluating, features; "" for none
-	text     string    // beside the bar
-	features string    // how far features are computed, while they are
+	what     string // what the bar is of: a data file, training, evaluating, features; "" for none
+	text     string // beside the bar
+	features string // how far features are computed, while they are
+	first    finetune.FeaturesDone
+	firstAt  time.Time // of features under way, to tell how long they take
 	loss     float64   // running mean over about 50 steps
 	began    time.Time // when the bar was new
 }
@@ -129,9 +131,16 @@ const (
 // evaluation, for which they are computed, or in a bar of their own before
 // there is one.
 func (p *trainingProgress) featuresDone(e finetune.FeaturesDone) {
+	if p.features == "" {
+		p.first, p.firstAt = e, time.Now()
+	}
 	p.features = ""
 	if e.Done < e.Total {
 		p.features = fmt.Sprintf("  features %.0f %%", 100*float64(e.Done)/float64(e.Total))
+		if done := e.Done - p.first.Done; done > 0 {
+			left := time.Duration(float64(time.Since(p.firstAt)) * float64(e.Total-e.Done) / float64(done))
+			p.features += ", " + left.Round(time.Second).String() + " left"
+		}
 	}
 	switch {
 	case p.what == "" && e.Total > 0, p.what == filling:
