@@ -126,7 +126,7 @@ func (f *inference) elements(v *graph.Value) []dim {
 	return f.contents[v]
 }
 
-// node infers the outputs of a node. What is not handled stays unknown.
+// node infers the outputs of a node. What is not handled stays unknown, and so is what lacks inputs.
 func (f *inference) node(n *graph.Node, opset int64) {
 	if n.Domain != "" && n.Domain != "ai.onnx" && n.Domain != Domain || len(n.Outputs) == 0 || n.Outputs[0] == nil {
 		return
@@ -167,7 +167,7 @@ func (f *inference) node(n *graph.Node, opset int64) {
 		set(f.elements(n.Input(0)))
 	case "Range":
 		set([]dim{f.unknown()})
-		if e := f.elements(n.Input(1)); len(e) == 1 && isNumber(n.Inputs[0], 0) && isNumber(n.Inputs[2], 1) {
+		if e := f.elements(n.Input(1)); len(e) == 1 && isNumber(n.Input(0), 0) && isNumber(n.Input(2), 1) {
 			set(e)
 		}
 	case "Transpose":
@@ -218,7 +218,7 @@ func (f *inference) elementwise(n *graph.Node, x []dim, set func([]dim)) {
 	switch n.OpType {
 	case "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Where", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Mod":
 		y := x
-		for _, v := range n.Inputs[1:] {
+		for _, v := range n.Inputs[min(1, len(n.Inputs)):] {
 			other := f.of(v)
 			if y == nil || other == nil {
 				return
@@ -239,7 +239,7 @@ func (f *inference) arithmetic(n *graph.Node) {
 	if len(n.Inputs) != 2 {
 		return
 	}
-	a, b := f.elements(n.Inputs[0]), f.elements(n.Inputs[1])
+	a, b := f.elements(n.Input(0)), f.elements(n.Input(1))
 	if len(a) == 0 || len(b) == 0 || len(a) != len(b) && len(a) != 1 && len(b) != 1 {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 // Shapes and elements through operators that pick, join and reshape.
 
 func (f *inference) gather(n *graph.Node, set func([]dim)) {
-	data, ids := f.of(n.Inputs[0]), f.of(n.Inputs[1])
+	data, ids := f.of(n.Input(0)), f.of(n.Input(1))
 	axis := int(n.Int("axis", 0))
 	if data != nil && ids != nil {
 		if axis < 0 {
@@ -19,7 +19,7 @@ func (f *inference) gather(n *graph.Node, set func([]dim)) {
 			set(append(append(append([]dim{}, data[:axis]...), ids...), data[axis+1:]...))
 		}
 	}
-	e, at := f.elements(n.Inputs[0]), f.elements(n.Inputs[1])
+	e, at := f.elements(n.Input(0)), f.elements(n.Input(1))
 	if e == nil || at == nil {
 		return
 	}
@@ -61,7 +61,7 @@ func (f *inference) concat(n *graph.Node, set func([]dim)) {
 }
 
 func (f *inference) concatShapes(n *graph.Node, set func([]dim)) {
-	first := f.of(n.Inputs[0])
+	first := f.of(n.Input(0))
 	axis := int(n.Int("axis", 0))
 	if axis < 0 {
 		axis += len(first)
@@ -70,7 +70,7 @@ func (f *inference) concatShapes(n *graph.Node, set func([]dim)) {
 		return
 	}
 	out := slices.Clone(first)
-	for _, v := range n.Inputs[1:] {
+	for _, v := range n.Inputs[min(1, len(n.Inputs)):] {
 		s := f.of(v)
 		if len(s) != len(first) {
 			return
@@ -85,7 +85,7 @@ func (f *inference) concatShapes(n *graph.Node, set func([]dim)) {
 }
 
 func (f *inference) slice(n *graph.Node, set func([]dim)) {
-	x := f.of(n.Inputs[0])
+	x := f.of(n.Input(0))
 	starts, ends, axes, steps := n.Ints("starts"), n.Ints("ends"), n.Ints("axes"), []int64(nil)
 	if len(n.Inputs) >= 3 {
 		starts, ends, axes = constants(n, 1), constants(n, 2), constants(n, 3)
@@ -121,7 +121,7 @@ func (f *inference) slice(n *graph.Node, set func([]dim)) {
 		if x[a].known() && (steps == nil || steps[i] == 1) {
 			lo, hi := clamp(starts[i], x[a].n), clamp(ends[i], x[a].n)
 			out[a] = fixed(max(hi-lo, 0))
-			if e := f.elements(n.Inputs[0]); len(x) == 1 && int64(len(e)) == x[a].n {
+			if e := f.elements(n.Input(0)); len(x) == 1 && int64(len(e)) == x[a].n {
 				f.contents[n.Outputs[0]] = e[lo:max(lo, hi)]
 			}
 		} else if starts[i] == 0 && ends[i] > 1<<31 && (steps == nil || steps[i] == 1) {
@@ -144,12 +144,12 @@ func constants(n *graph.Node, i int) []int64 {
 }
 
 func (f *inference) unsqueeze(n *graph.Node, set func([]dim)) {
-	if e := f.elements(n.Inputs[0]); len(e) == 1 {
+	if e := f.elements(n.Input(0)); len(e) == 1 {
 		f.contents[n.Outputs[0]] = e
 	} else if e != nil && n.OpType == "Squeeze" {
 		f.contents[n.Outputs[0]] = e
 	}
-	x := f.of(n.Inputs[0])
+	x := f.of(n.Input(0))
 	axes, ok := axesOf(n)
 	if x == nil || !ok {
 		return
