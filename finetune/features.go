@@ -46,9 +46,8 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 	var path string
 	if c.Workspace != nil {
 		path = filepath.Join(c.Workspace.CacheDir(), key[:32]+featureSuffix)
-		found, err := out.find(path, key, set)
-		if found || err != nil {
-			return out, err
+		if out.find(path, key, set) {
+			return out, nil
 		}
 	}
 	values, err := out.layout(ctx, fd)
@@ -82,37 +81,35 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 }
 
 // find takes up features of an earlier run: all of them, or what it had
-// computed when it stopped.
-func (f *features) find(path, key string, set *dataset.Set) (found bool, err error) {
-	f.file, err = openFeatureFile(path, key, set)
-	if err == nil && f.file.header.fileBytes() > f.config.CacheLimit {
-		f.file.close()
-		f.file = nil
-		return false, nil
-	}
-	if err == nil {
-		f.cache.uses(path)
-		f.config.emit(Features{Bytes: f.file.header.Bytes, Examples: set.Len(), Path: path, Cached: true, Reused: true})
-		return true, nil
-	}
-	f.file = nil
-	if !errors.Is(err, fs.ErrNotExist) {
-		f.config.emit(Warning{fmt.Sprintf("cached features %s: %v; they are computed again", path, err)})
-		return false, nil
-	}
-	file, done, err := resumeFeatureFile(path, key, set)
+// computed when it stopped. Those beyond the limit are left alone.
+func (f *features) find(path, key string, set *dataset.Set) bool {
+	file, err := openFeatureFile(path, key, set)
+	var done []uint64 // nil: all
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		file, done, err = resumeFeatureFile(path, key, set)
+		path = partialPath(path)
 	}
-	if err != nil {
-		f.config.emit(Warning{fmt.Sprintf("cached features %s: %v; they are computed again", partialPath(path), err)})
-		return false, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false
+	case err != nil:
+		f.config.emit(Warning{fmt.Sprintf("cached features %s: %v; they are computed again", path, err)})
+		return false
+	case file.header.fileBytes() > f.config.CacheLimit:
+		if done != nil && file.suspend(done) == nil {
+			return false
+		}
+		file.close()
+		return false
 	}
-	f.file, f.chunks = file, newChunks(set, done)
+	f.file = file
 	f.cache.uses(file.name)
-	f.config.emit(Features{Bytes: file.header.Bytes, Examples: set.Len(), Path: path, Cached: true})
-	f.config.emit(FeaturesDone{set.Len() - f.chunks.left, set.Len()})
-	return true, nil
+	f.config.emit(Features{Bytes: file.header.Bytes, Examples: set.Len(), Path: file.path, Cached: true, Reused: done == nil})
+	if done != nil {
+		f.chunks = newChunks(set, done)
+		f.config.emit(FeaturesDone{set.Len() - f.chunks.left, set.Len()})
+	}
+	return true
 }
 
 // key names the features of a set: what computes them, and of what.

@@ -18,25 +18,32 @@ import (
 	"github.com/ftk-go/ftk/internal/testenv"
 )
 
-// logitsOf runs the task's evaluation examples through a fresh network.
-func logitsOf(t *testing.T, c Config, freeze string) [][]float32 {
+// frozenPart reads the task's evaluation examples and cuts a fresh network.
+func frozenPart(t *testing.T, c Config) (*dataset.Set, *network, *frozen) {
 	t.Helper()
-	c.Freeze = freeze
 	set, err := dataset.Load(c.Eval, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer set.Close()
+	t.Cleanup(func() { set.Close() })
 	n, err := newNetwork(c.Model, &c.Settings, set.Classes.Names)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.close()
+	t.Cleanup(n.close)
 	f, err := newFrozen(n, 2, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.close()
+	t.Cleanup(f.close)
+	return set, n, f
+}
+
+// logitsOf runs the task's evaluation examples through a fresh network.
+func logitsOf(t *testing.T, c Config, freeze string) [][]float32 {
+	t.Helper()
+	c.Freeze = freeze
+	set, n, f := frozenPart(t, c)
 	if wantFrozen := freeze != "none"; (f != nil) != wantFrozen {
 		t.Fatalf("freeze %s: frozen part %v", freeze, f)
 	}
@@ -99,21 +106,7 @@ func TestEnginesAgree(t *testing.T) {
 	for _, freeze := range []string{"embeddings", "1", "backbone"} {
 		c := tinyConfig(t)
 		c.Freeze = freeze
-		set, err := dataset.Load(c.Eval, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer set.Close()
-		n, err := newNetwork(c.Model, &c.Settings, set.Classes.Names)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer n.close()
-		f, err := newFrozen(n, 2, "test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.close()
+		set, n, f := frozenPart(t, c)
 		if _, native := f.engine.(*nativeEngine); !native {
 			t.Fatalf("freeze %s: the engine is %s", freeze, f.engine.name())
 		}

@@ -109,7 +109,7 @@ func TestSetFileErrors(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("no /dev/full here: ", err)
+		t.Skip("SKIPPED: no /dev/full here: ", err)
 	}
 	defer full.Close()
 	b := newSetBuilder("a.csv", Columns{}, LoadOptions{MemoryLimit: 1, Dir: "/data"})
