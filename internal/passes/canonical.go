@@ -56,6 +56,7 @@ func Run(g *graph.Graph, opset int64, keep ...string) error {
 		{"gelu", gelu},
 		{"linear", linear},
 		{"attention", attention},
+		{"rows", rows},
 	} {
 		s.uses = nil
 		if err := p.run(s); err != nil {

@@ -1,0 +1,106 @@
+package passes_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/passes"
+)
+
+// TestRows: of what one position is wanted only that one is computed, back to where positions meet, with the same values.
+func TestRows(t *testing.T) {
+	linears := strings.ReplaceAll(split, " Linear", " ftk/Linear")
+	layer := linears + "\ns = MatMul q k\nt = Div s #2\nn = Add t m\np = Softmax n axis=-1" + join + `
+a = ftk/Linear y wo:8x8 bo:8
+r1 = Add x a
+l1 = LayerNormalization r1 g1:8 b1:8
+f1 = ftk/Linear l1 w1:8x12 c1:12
+f2 = Relu f1
+f3 = ftk/Linear f2 w2:12x8 c2:8
+r2 = Add f3 l1
+l2 = LayerNormalization r2 g2:8 b2:8`
+	const pick = "\nz = Gather l2 #i0 axis=1"
+	inLayer := []string{"q0", "y", "a", "r1", "l1", "f1", "f2", "f3", "r2", "l2"}
+	for _, c := range []struct {
+		name, text string
+		outputs    []string
+		narrow     []string // values with one position
+		wide       []string // values with all five
+	}{
+		{name: "layer", text: layer + pick, narrow: inLayer, wide: []string{"k0", "v0"}},
+		{name: "last position", text: layer + "\nz = Gather l2 #i-1 axis=1", narrow: inLayer, wide: []string{"k0", "v0"}},
+		{name: "picked twice", text: layer + pick + "\nzz = Relu z", narrow: inLayer, wide: []string{"k0", "v0"}},
+		{name: "hidden states are an output", text: layer + pick, outputs: []string{"l2"}, wide: inLayer},
+		{name: "used by another operator", text: layer + pick + "\ne = ReduceMean f2 axes=1\ne2 = ReduceMean z axes=1", outputs: []string{"e"},
+			narrow: []string{"f3", "r2", "l2"}, wide: []string{"q0", "l1", "f2"}},
+		{name: "two layers", text: layer + "\nh0 = ftk/Linear l2 w3:8x8 c3:8\nh1 = CumSum h0 #i1\nz = Gather h1 #i0 axis=1", wide: append(inLayer, "h0")},
+		{name: "another axis", text: layer + "\nz = Gather l2 #i0 axis=2", wide: inLayer},
+		{name: "several positions", text: layer + "\nz = Gather l2 #i0,1 axis=1", wide: inLayer},
+		{name: "operand repeated along positions", text: "e = ReduceMean x axes=1\nf = Mul x e\nz = Gather f #i2 axis=1", narrow: []string{"f"}},
+		{name: "operand [sequence width]", text: "f = Mul x w:5x8\nz = Gather f #i2 axis=1", wide: []string{"f"}},
+		{name: "softmax over positions", text: "f = Softmax x axis=1\nz = Gather f #i2 axis=1", wide: []string{"f"}},
+		{name: "matrix for every example", text: "e = Transpose x perm=0,2,1\nf = MatMul x e\nz = Gather f #i2 axis=1", wide: []string{"f"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := c.text + "\nzm = Add m #1\nzc = Not c" // every input is used
+			before := parse(t, text)
+			before.Outputs = []*graph.Value{before.Value(strings.Fields(c.text)[lastOutput(c.text)]), before.Value("zm")}
+			for _, name := range c.outputs {
+				before.Outputs = append(before.Outputs, before.Value(name))
+			}
+			after, err := passes.Canonical(&graph.Model{Graph: before, Opsets: []graph.Opset{{Version: 17}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dims := passes.Dims(after, 17)
+			positions := func(names []string, want int64) {
+				for _, name := range names {
+					v := after.Value(name)
+					if v == nil {
+						t.Fatalf("%s is gone", name)
+					}
+					if d := dims(v); len(d) != 3 || d[1].Size != want {
+						t.Errorf("%s has dimensions %v, want %d positions", name, d, want)
+					}
+				}
+			}
+			positions(c.narrow, 1)
+			positions(c.wide, 5)
+			want, got := compute(t, before, 17), compute(t, after, 17)
+			for i := range want {
+				if len(got[i]) != len(want[i]) {
+					t.Fatalf("output %d has %d elements, had %d", i, len(got[i]), len(want[i]))
+				}
+				for j, w := range want[i] {
+					if d := math.Abs(float64(got[i][j] - w)); !(d <= 2e-5*max(1, math.Abs(float64(w)))) {
+						t.Fatalf("output %d, element %d is %v, was %v", i, j, got[i][j], w)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestRowsOfMask: a mask with a row for every query is cut to the row of the query that is left; a causal one stays.
+func TestRowsOfMask(t *testing.T) {
+	for causal, positions := range map[string]int64{"is_causal=0": 1, "is_causal=1": 5} {
+		text := "k = Relu x\nq = ftk/Linear x w:8x8 b:8\ny = Attention q k x mask:5x5 q_num_heads=2 kv_num_heads=2 " + causal + "\nz = Gather y #i3 axis=1\nzm = Add m #1\nzc = Not c"
+		before := parse(t, text)
+		before.Outputs = []*graph.Value{before.Value("z"), before.Value("zm")}
+		after, err := passes.Canonical(&graph.Model{Graph: before, Opsets: []graph.Opset{{Version: 24}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := passes.Dims(after, 24)(after.Value("y")); len(d) != 3 || d[1].Size != positions {
+			t.Errorf("%s: attention gives %v, want %d positions", causal, d, positions)
+		}
+		want, got := compute(t, before, 24), compute(t, after, 24)
+		for j, w := range want[0] {
+			if d := math.Abs(float64(got[0][j] - w)); !(d <= 2e-5) {
+				t.Fatalf("%s: element %d is %v, was %v", causal, j, got[0][j], w)
+			}
+		}
+	}
+}
