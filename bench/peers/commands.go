@@ -44,14 +44,14 @@ func (o *options) compareCommands(ctx context.Context) error {
 		return nil
 	}
 	t := table{title: fmt.Sprintf("Whole commands, %d training examples, %d to evaluate", o.rows, o.evalRows),
-		head: []string{"model", "data", "trained", "epochs", "peer", "total s", "to first step s", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm",
+		head: []string{"model", "pooling", "data", "trained", "epochs", "peer", "total s", "to first step s", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm",
 			"peak MB", "accuracy", "ftk: total ×", "range", "samples/s ×", "memory", "first step"}}
-	for _, name := range o.models {
-		m, err := o.model(name)
-		if err != nil {
-			return err
-		}
-		ws := filepath.Join(o.work, "ws-"+name)
+	models, err := o.allModels()
+	if err != nil {
+		return err
+	}
+	for i, m := range models {
+		ws := filepath.Join(o.work, fmt.Sprintf("ws-%d", i))
 		if err := os.MkdirAll(ws, 0o755); err != nil {
 			return err
 		}
@@ -121,11 +121,15 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 		tokens := speed * median(column(1, func(r outcome) float64 { return r.tokens }))
 		flops, share := "", ""
 		if what == "full" {
-			rate := 6 * run.model.weights * tokens / 1e9
+			each := run.model.flop()
+			if i == 0 {
+				each -= run.model.unneeded()
+			}
+			rate := 3 * each * tokens / 1e9
 			flops, share = number(rate, 1), fmt.Sprintf("%.0f %%", 100*rate/median(sgemm))
 		}
 		low, high := spread(column(i, wall), column(0, wall))
-		t.add(run.model.name, run.data.name, what, strconv.Itoa(run.epochs), name,
+		t.add(run.model.name, run.model.pooling, run.data.name, what, strconv.Itoa(run.epochs), name,
 			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), number(speed, 1), number(tokens, 0), flops, share,
 			number(median(column(i, peak))/(1<<20), 0), number(median(column(i, func(r outcome) float64 { return r.accuracy })), 4),
 			against(wall, true), fmt.Sprintf("%.2f–%.2f", low, high), against(samples, false), against(peak, false), against(first, false))
@@ -136,7 +140,7 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 // hyperparameters are given to both sides in these words.
 func (run training) hyperparameters() []string {
 	return []string{"--lr", "5e-5", "--head-lr", "1e-3", "--weight-decay", "0.01", "--warmup", "0.06", "--grad-clip", "1",
-		"--dropout", "0.1", "--max-length", "128", "--pooling", "mean",
+		"--dropout", "0.1", "--max-length", "128", "--pooling", run.model.pooling,
 		"--text-column", "text", "--label-column", "label", "--freeze", run.freeze, "--epochs", strconv.Itoa(run.epochs)}
 }
 

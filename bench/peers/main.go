@@ -32,13 +32,14 @@ import (
 
 // options are the command line.
 type options struct {
-	cases, models, data, peers []string
-	python, minilm, shared     string
-	threads, rounds, steps     int
-	batch, tokens              int
-	rows, evalRows             int
-	epochs, scale              []int
-	seed                       int
+	cases, models, pooling []string
+	data, peers            []string
+	python, minilm, shared string
+	threads, rounds, steps int
+	batch, tokens          int
+	rows, evalRows         int
+	epochs, scale          []int
+	seed                   int
 
 	root string // of the repository
 	work string // a directory for what is made on the way
@@ -56,9 +57,10 @@ func main() {
 func run() error {
 	var o options
 	var serve serveOptions
-	var cases, models, data, peers, epochs, scale string
+	var cases, models, pooling, data, peers, epochs, scale string
 	flag.StringVar(&cases, "cases", "step,full,last2,head", "what to measure: step, forward, full, last2, head, scale")
 	flag.StringVar(&models, "models", "minilm", "minilm (real weights), base (the shape of BERT-base, random weights)")
+	flag.StringVar(&pooling, "pooling", "auto", "auto (mean for minilm, cls for base: what ftk chooses for them), mean, cls")
 	flag.StringVar(&data, "data", "sst2,agnews", "texts of whole commands: sst2, agnews, intents")
 	flag.StringVar(&peers, "peers", "transformers", "what to compare with: transformers, gomlx")
 	flag.StringVar(&epochs, "epochs", "1,3,10", "epochs of whole commands")
@@ -77,7 +79,8 @@ func run() error {
 	base := flag.String("write-base", "", "write the BERT-base shape to this directory (used by this program itself)")
 	flag.BoolVar(&serve.on, "serve-step", false, "be the ftk side of step (used by this program itself)")
 	flag.BoolVar(&serve.forward, "forward", false, "with -serve-step: forward only")
-	flag.StringVar(&serve.model, "model", "", "with -serve-step: the model's directory")
+	flag.StringVar(&serve.model.dir, "model", "", "with -serve-step: the model's directory")
+	flag.StringVar(&serve.model.pooling, "pool", "mean", "with -serve-step: pooling")
 	flag.IntVar(&serve.profile, "profile", 0, "measure no peers: print the profile of so many ftk steps")
 	flag.StringVar(&serve.cpu, "cpuprofile", "", "with -profile: write a pprof profile to this file")
 	flag.StringVar(&serve.mem, "memprofile", "", "with -profile: write a pprof profile of allocations to this file")
@@ -89,7 +92,7 @@ func run() error {
 	case *base != "":
 		return o.writeBERT(*base, o.minilm, baseBERT)
 	}
-	o.cases, o.models, o.data, o.peers = list(cases), list(models), list(data), list(peers)
+	o.cases, o.models, o.pooling, o.data, o.peers = list(cases), list(models), list(pooling), list(data), list(peers)
 	for _, n := range []struct {
 		flag, text string
 		to         *[]int
@@ -105,6 +108,7 @@ func run() error {
 	}{
 		{"-cases", o.cases, []string{"step", "forward", "full", "last2", "head", "scale"}},
 		{"-models", o.models, []string{"minilm", "base"}},
+		{"-pooling", o.pooling, []string{"auto", "mean", "cls"}},
 		{"-data", o.data, []string{"sst2", "agnews", "intents"}},
 		{"-peers", o.peers, []string{"transformers", "gomlx"}},
 	} {

@@ -19,20 +19,54 @@ type model struct {
 	dir     string
 	random  bool // has no weights for the transformers peer, which draws its own
 	layers  int
-	weights float64 // elements of the layers' matrices
-	onnx    string  // the file for peers that read ONNX
+	hidden  int
+	pooling string
+	onnx    string // the file for peers that read ONNX
 }
 
-// model finds or makes one of the models of -models.
-func (o *options) model(name string) (model, error) {
+// allModels finds or makes the models of -models, each with each way of pooling.
+func (o *options) allModels() ([]model, error) {
 	minilm, err := o.minilmDir()
 	if err != nil {
-		return model{}, err
+		return nil, err
 	}
-	if name == "minilm" {
-		return model{name: "MiniLM-L6", dir: minilm, layers: 6, weights: 6 * (4*384*384 + 2*384*1536)}, nil
+	var all []model
+	for _, name := range o.models {
+		m := model{name: "MiniLM-L6", dir: minilm, layers: 6, hidden: 384, pooling: "mean"}
+		if name == "base" {
+			if m, err = o.bertBase(minilm); err != nil {
+				return nil, err
+			}
+		}
+		for _, pooling := range o.pooling {
+			if pooling != "auto" {
+				m.pooling = pooling
+			}
+			all = append(all, m)
+		}
 	}
-	return o.bertBase(minilm)
+	return all, nil
+}
+
+// flop counts what the matrices of the layers cost, per token forward: four of [hidden hidden], two of [hidden 4·hidden].
+func (m model) flop() float64 { return 2 * 12 * float64(m.layers*m.hidden*m.hidden) }
+
+// unneeded counts what a token that is not the first costs forward although, pooled by the first, nothing of it is wanted:
+// of the last layer all but keys and values. ftk does not compute it.
+func (m model) unneeded() float64 {
+	if m.pooling != "cls" {
+		return 0
+	}
+	return 2 * 10 * float64(m.hidden*m.hidden)
+}
+
+// done is what ftk computes of a step that costs flop as the model is written.
+func (m model) done(flop float64, batch, tokens int, forward bool) float64 {
+	undone := m.unneeded() * float64(batch*(tokens-1))
+	if !forward {
+		undone *= 3
+	}
+	return flop - undone
 }
 
 // minilmDir is where MiniLM is.
@@ -50,7 +84,7 @@ func (o *options) minilmDir() (string, error) {
 // bertBase makes a model of BERT-base's shape with random weights, 12 layers of 768, and MiniLM's tokenizer, which is
 // BERT's.
 func (o *options) bertBase(tokenizer string) (model, error) {
-	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), random: true, layers: 12, weights: 12 * (4*768*768 + 2*768*3072)}
+	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), random: true, layers: 12, hidden: 768, pooling: "cls"}
 	m.onnx = filepath.Join(m.dir, "model.onnx")
 	if _, err := os.Stat(m.onnx); err == nil {
 		return m, nil

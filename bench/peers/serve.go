@@ -20,7 +20,7 @@ import (
 // serveOptions are the flags of the ftk side of a step.
 type serveOptions struct {
 	on, forward            bool
-	model                  string
+	model                  model
 	batch, tokens, threads int
 	profile                int
 	cpu, mem               string
@@ -69,12 +69,12 @@ func serveStep(s serveOptions) error {
 }
 
 func (s serveOptions) stepper() (*finetune.Stepper, error) {
-	source, err := models.Open(s.model)
+	source, err := models.Open(s.model.dir)
 	if err != nil {
 		return nil, err
 	}
 	settings := finetune.Defaults()
-	settings.Pooling, settings.Threads, settings.Seed = "mean", s.threads, 1
+	settings.Pooling, settings.Threads, settings.Seed = s.model.pooling, s.threads, 1
 	settings.HeadLearningRate = 1e-3
 	return finetune.NewStepper(source.Model, settings, finetune.StepperOptions{
 		Rows: s.batch, Tokens: s.tokens, Labels: 2, Forward: s.forward, Profile: s.profile > 0,
@@ -83,20 +83,20 @@ func (s serveOptions) stepper() (*finetune.Stepper, error) {
 
 // profiles prints what the operators of a step cost, for each model.
 func (o *options) profiles(s serveOptions) error {
-	for _, name := range o.models {
-		m, err := o.model(name)
-		if err != nil {
-			return err
-		}
-		s.model = m.dir
-		if err := s.printProfile(name); err != nil {
+	all, err := o.allModels()
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		s.model = m
+		if err := s.printProfile(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s serveOptions) printProfile(name string) error {
+func (s serveOptions) printProfile() error {
 	st, err := s.stepper()
 	if err != nil {
 		return err
@@ -136,8 +136,8 @@ func (s serveOptions) printProfile(name string) error {
 	for _, p := range list {
 		operators += p.Time
 	}
-	fmt.Printf("%s, %d × %d tokens, %d threads, %s: %v a step, %.1f GFLOP/s of %.1f; outside operators (optimiser, norm, loop) %v; %d allocations, %d bytes a step\n",
-		name, s.batch, s.tokens, s.threads, blasName(), each.Round(time.Microsecond), st.FLOP()/each.Seconds()/1e9, rate,
+	fmt.Printf("%s, pooling %s, %d × %d tokens, %d threads, %s: %v a step, %.1f GFLOP/s of %.1f; outside operators (optimiser, norm, loop) %v; %d allocations, %d bytes a step\n",
+		s.model.name, s.model.pooling, s.batch, s.tokens, s.threads, blasName(), each.Round(time.Microsecond), s.model.done(st.FLOP(), s.batch, s.tokens, s.forward)/each.Seconds()/1e9, rate,
 		(each - operators/time.Duration(s.profile)).Round(time.Microsecond),
 		(after.Mallocs-before.Mallocs)/uint64(s.profile), (after.TotalAlloc-before.TotalAlloc)/uint64(s.profile))
 	fmt.Print(vm.FormatProfile(list))

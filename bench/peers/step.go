@@ -18,12 +18,12 @@ func (o *options) compareSteps(ctx context.Context, forward bool) error {
 		what = "Forward only"
 	}
 	t := table{title: fmt.Sprintf("%s, %d × %d tokens", what, o.batch, o.tokens),
-		head: []string{"model", "peer", "ms a step", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm", "peak MB", "ftk is faster by", "range"}}
-	for _, name := range o.models {
-		m, err := o.model(name)
-		if err != nil {
-			return err
-		}
+		head: []string{"model", "pooling", "peer", "ms a step", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm", "peak MB", "ftk is faster by", "range"}}
+	models, err := o.allModels()
+	if err != nil {
+		return err
+	}
+	for _, m := range models {
 		if err := o.compareModelSteps(ctx, m, forward, &t); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -53,13 +53,13 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 		return err
 	}
 	shape := []string{"-batch", strconv.Itoa(o.batch), "-tokens", strconv.Itoa(o.tokens), "-threads", strconv.Itoa(o.threads)}
-	if err := start(o.self, append(shape, "-serve-step", "-model", m.dir)...); err != nil {
+	if err := start(o.self, append(shape, "-serve-step", "-model", m.dir, "-pool", m.pooling)...); err != nil {
 		return err
 	}
 	for _, peer := range o.peers {
 		switch peer {
 		case "transformers":
-			args := []string{o.peerScript(), "step", "--model", m.dir, "--batch", shape[1], "--length", shape[3], "--threads", shape[5]}
+			args := []string{o.peerScript(), "step", "--model", m.dir, "--batch", shape[1], "--length", shape[3], "--threads", shape[5], "--pooling", m.pooling}
 			if m.random {
 				args = append(args, "--random")
 			}
@@ -100,10 +100,13 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Peer, err)
 		}
-		s := median(seconds[i])
+		s, flop := median(seconds[i]), all[0].FLOP
+		if i == 0 {
+			flop = m.done(flop, o.batch, o.tokens, forward)
+		}
 		low, high := spread(seconds[i], seconds[0])
-		t.add(m.name, p.Peer+" "+p.Version, number(1000*s, 0), number(float64(o.batch)/s, 1), number(float64(o.batch*o.tokens)/s, 0),
-			number(all[0].FLOP/s/1e9, 1), fmt.Sprintf("%.0f %%", 100*all[0].FLOP/s/1e9/rate), number(float64(peak)/(1<<20), 0),
+		t.add(m.name, m.pooling, p.Peer+" "+p.Version, number(1000*s, 0), number(float64(o.batch)/s, 1), number(float64(o.batch*o.tokens)/s, 0),
+			number(flop/s/1e9, 1), fmt.Sprintf("%.0f %%", 100*flop/s/1e9/rate), number(float64(peak)/(1<<20), 0),
 			number(medianRatio(seconds[i], seconds[0]), 2), fmt.Sprintf("%.2f–%.2f", low, high))
 	}
 	t.note("%s: sgemm of 1024³ on %d threads, measured before each round: %.0f GFLOP/s (median of %d).", m.name, o.threads, rate, len(sgemm))
