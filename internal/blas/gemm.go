@@ -51,14 +51,18 @@ func run(p product) {
 	grids.Put(g)
 }
 
-// GemmSerial is Gemm on the calling goroutine alone: for use inside the body of a parallel loop.
-func GemmSerial(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+// Serial computes products on the calling goroutine alone: for use inside the body of a parallel loop. The zero value is
+// ready; it keeps memory from one product to the next and serves one goroutine at a time.
+type Serial struct{ layout layout }
+
+// Gemm is the function Gemm.
+func (s *Serial) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if !check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
 		return
 	}
 	Init()
 	g := product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, c, ldc, nil}
-	g.serial()
+	g.serial(&s.layout)
 }
 
 // product is C := alpha·op(A)·op(B) + beta·D + row, with arguments known to be good. Nothing is read from D if beta is 0;
@@ -80,9 +84,9 @@ type product struct {
 }
 
 // serial computes the product on the calling goroutine.
-func (g *product) serial() {
+func (g *product) serial(l *layout) {
 	if g.k > 0 && g.alpha != 0 && own != nil {
-		own.gemm(g)
+		own.gemm(g, l)
 		return
 	}
 	g.begin()
@@ -160,7 +164,10 @@ type grid struct {
 	gridRows, gridCols int
 }
 
-var grids parallel.Free[grid]
+var (
+	grids   parallel.Free[grid]
+	layouts parallel.Free[layout]
+)
 
 const (
 	minWork   = 64 * 64 * 32 // multiplications worth a thread
@@ -197,6 +204,8 @@ func part(n, i, parts int) (lo, hi int) {
 
 // Chunk computes parts lo to hi of C.
 func (g *grid) Chunk(_, lo, hi int) {
+	l := layouts.Get()
+	defer layouts.Put(l)
 	for i := lo; i < hi; i++ {
 		row, rowEnd := part(g.m, i/g.gridCols, g.gridRows)
 		col, colEnd := part(g.n, i%g.gridCols, g.gridCols)
@@ -224,6 +233,6 @@ func (g *grid) Chunk(_, lo, hi int) {
 		if p.row != nil {
 			p.row = p.row[col:]
 		}
-		p.serial()
+		p.serial(l)
 	}
 }

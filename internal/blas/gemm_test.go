@@ -107,7 +107,7 @@ func testGemm(t *testing.T, transA, transB bool, m, n, k int, alpha, beta float3
 	}
 	want := reference(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 	for _, threads := range []int{0, 1, 2, 6} {
-		name, f := "GemmSerial", GemmSerial
+		name, f := "Serial", new(Serial).Gemm
 		if threads > 0 {
 			parallel.SetThreads(threads)
 			name, f = fmt.Sprintf("Gemm on %d threads", threads), Gemm
@@ -180,7 +180,7 @@ func TestGemmRefusesShortSlices(t *testing.T) {
 	for i, f := range []func(){
 		func() { Gemm(false, false, 3, 3, 2, 1, x, 2, x, 3, 0, x, 3) },
 		func() { Gemm(false, false, 2, 2, 4, 1, x, 3, x, 2, 0, x, 2) },
-		func() { GemmSerial(true, false, 2, 2, 4, 1, x, 2, x, 2, 0, x, 2) },
+		func() { new(Serial).Gemm(true, false, 2, 2, 4, 1, x, 2, x, 2, 0, x, 2) },
 		func() { GemmAdd(false, false, 2, 2, 2, x, 2, x, 2, x, 2, Sum{Matrix: x, Stride: 5}) },
 		func() { GemmAdd(false, false, 1, 3, 1, x, 1, x, 3, x, 3, Sum{Row: x[:2]}) },
 	} {
@@ -217,10 +217,11 @@ func TestGemmDoesNotAllocate(t *testing.T) {
 	}
 	const n = 64
 	a, b, c := random(n*n, 1), random(n*n, 2), make([]float32, n*n)
+	var serial Serial
 	Gemm(false, true, n, n, n, 1, a, n, b, n, 0, c, n)
 	for name, f := range map[string]func(){
-		"Gemm":       func() { Gemm(false, true, n, n, n, 1, a, n, b, n, 0, c, n) },
-		"GemmSerial": func() { GemmSerial(true, false, n, n, n, 1, a, n, b, n, 1, c, n) },
+		"Gemm":   func() { Gemm(false, true, n, n, n, 1, a, n, b, n, 0, c, n) },
+		"Serial": func() { serial.Gemm(true, false, n, n, n, 1, a, n, b, n, 1, c, n) },
 	} {
 		if got := testing.AllocsPerRun(50, f); got != 0 {
 			t.Errorf("%s: %v allocations a call", name, got)
@@ -284,17 +285,18 @@ func BenchmarkGemm(b *testing.B) {
 }
 
 // Heads of attention: scores (q·kᵀ) and context (p·v), rows one hidden size apart.
-func BenchmarkGemmSerialHeads(b *testing.B) {
+func BenchmarkSerialHeads(b *testing.B) {
 	for _, s := range []int{16, 32, 64, 128} {
 		for _, d := range []int{32, 64} {
 			q, p, o := random(s*384, 1), random(s*s, 2), make([]float32, s*384)
 			for _, form := range []string{"scores", "context"} {
 				b.Run(fmt.Sprintf("%s/%dx%d", form, s, d), func(b *testing.B) {
+					var serial Serial
 					for b.Loop() {
 						if form == "scores" {
-							GemmSerial(false, true, s, s, d, 1, q, 384, o, 384, 0, p, s)
+							serial.Gemm(false, true, s, s, d, 1, q, 384, o, 384, 0, p, s)
 						} else {
-							GemmSerial(false, false, s, d, s, 1, p, s, q, 384, 0, o, 384)
+							serial.Gemm(false, false, s, d, s, 1, p, s, q, 384, 0, o, 384)
 						}
 					}
 					b.ReportMetric(2*float64(s)*float64(s)*float64(d)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")

@@ -173,7 +173,7 @@ type call struct {
 
 var calls parallel.Free[call]
 
-// gemm computes the row-major product of GemmSerial with the library. A row-major matrix is a transposed column-major
+// gemm computes the row-major product with the library. A row-major matrix is a transposed column-major
 // one, so Cᵀ := op(B)ᵀ·op(A)ᵀ is what is asked for.
 func (l *library) gemm(transA, transB bool, m, n, k int, alpha float32, a *float32, lda int, b *float32, ldb int, beta float32, c *float32, ldc int) {
 	x := calls.Get()

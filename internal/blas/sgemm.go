@@ -1,10 +1,6 @@
 package blas
 
-import (
-	"unsafe"
-
-	"github.com/ftk-go/ftk/internal/parallel"
-)
+import "unsafe"
 
 // Products in Go and assembly, after Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS,
 // 2008): C is computed tile by tile in registers; blocks of the operands are laid out so that what a tile reads comes from
@@ -44,8 +40,6 @@ type layout struct {
 	a, b, tile []float32
 }
 
-var layouts parallel.Free[layout]
-
 func grown(x []float32, n int) []float32 {
 	if cap(x) < n {
 		return make([]float32, n)
@@ -54,12 +48,10 @@ func grown(x []float32, n int) []float32 {
 }
 
 // gemm computes g for k > 0.
-func (t *tiles) gemm(g *product) {
+func (t *tiles) gemm(g *product, l *layout) {
 	if t.narrower != nil && g.n <= t.narrower.cols {
 		t = t.narrower
 	}
-	l := layouts.Get()
-	defer layouts.Put(l)
 	kc := evenly(g.k, blockK, 8)
 	nc := evenly(g.n, max(t.cols, blockB/kc), t.cols)
 	mc := evenly(g.m, blockRows, t.kind[0].rows)
@@ -172,12 +164,16 @@ func (t *tiles) operandB(l *layout, trans bool, b []float32, ldb, p, kb, j, nb, 
 // transposeInto writes rows rows of src, of n elements each, as the first columns of dst, whose rows are w apart.
 func transposeInto(dst []float32, w int, src []float32, ld, rows, n int) {
 	row := 0
-	for ; row+8 <= rows && n >= 8; row += 8 {
-		transpose8(n/8, &dst[row], 4*w, &src[row*ld], 4*ld)
-		for r := row; r < row+8; r++ {
-			for x := n &^ 7; x < n; x++ {
-				dst[x*w+r] = src[r*ld+x]
+	if n >= 8 && rows >= 8 {
+		for row < rows {
+			row = min(row, rows-8) // the last eight again, rather than the rest one by one
+			transpose8(n/8, &dst[row], 4*w, &src[row*ld], 4*ld)
+			for r := row; r < row+8; r++ {
+				for x := n &^ 7; x < n; x++ {
+					dst[x*w+r] = src[r*ld+x]
+				}
 			}
+			row += 8
 		}
 	}
 	for ; row < rows; row++ {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/parallel"
 )
 
@@ -89,7 +88,7 @@ func (t *attentionTask) forwardTile(mem *scratch, b, h, kvHead, row, rows int) {
 	p := t.probabilities(mem, b, h, kvHead, row, rows)
 	v := t.v[b*t.V.Batch+kvHead*t.V.Head:]
 	dst := t.dst[b*t.Out.Batch+h*t.Out.Head+row*t.Out.Seq:]
-	blas.GemmSerial(false, false, rows, t.ValueDim, t.SeqK, 1, p, t.SeqK, v, t.V.Seq, 0, dst, t.Out.Seq)
+	mem.products.Gemm(false, false, rows, t.ValueDim, t.SeqK, 1, p, t.SeqK, v, t.V.Seq, 0, dst, t.Out.Seq)
 }
 
 // probabilities fills mem.a with the softmax of rows rows of scores: [rows, SeqK].
@@ -98,7 +97,7 @@ func (t *attentionTask) probabilities(mem *scratch, b, h, kvHead, row, rows int)
 	p := mem.a[:rows*t.SeqK]
 	q := t.q[b*t.Q.Batch+h*t.Q.Head+row*t.Q.Seq:]
 	k := t.k[b*t.K.Batch+kvHead*t.K.Head:]
-	blas.GemmSerial(false, true, rows, t.SeqK, t.HeadDim, 1, q, t.Q.Seq, k, t.K.Seq, 0, p, t.SeqK)
+	mem.products.Gemm(false, true, rows, t.SeqK, t.HeadDim, 1, q, t.Q.Seq, k, t.K.Seq, 0, p, t.SeqK)
 	switch {
 	case t.Causal:
 		for r := range rows { // of keys seen, the others weigh nothing

@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/parallel"
 )
 
@@ -57,9 +56,9 @@ func (t *attentionGradTask) backwardTile(mem *scratch, b, h, kvHead, row, rows i
 	qAt, kAt, vAt := b*t.Q.Batch+h*t.Q.Head+row*t.Q.Seq, b*t.K.Batch+kvHead*t.K.Head, b*t.V.Batch+kvHead*t.V.Head
 	dout := t.dout[b*t.Out.Batch+h*t.Out.Head+row*t.Out.Seq:]
 
-	blas.GemmSerial(true, false, t.SeqK, t.ValueDim, rows, 1, p, t.SeqK, dout, t.Out.Seq, beta, t.dv[vAt:], t.V.Seq)
-	blas.GemmSerial(false, true, rows, t.SeqK, t.ValueDim, 1, dout, t.Out.Seq, t.v[vAt:], t.V.Seq, 0, ds, t.SeqK)
+	mem.products.Gemm(true, false, t.SeqK, t.ValueDim, rows, 1, p, t.SeqK, dout, t.Out.Seq, beta, t.dv[vAt:], t.V.Seq)
+	mem.products.Gemm(false, true, rows, t.SeqK, t.ValueDim, 1, dout, t.Out.Seq, t.v[vAt:], t.V.Seq, 0, ds, t.SeqK)
 	vec.softmaxGradRows(ds, p, rows, t.SeqK, t.Scale)
-	blas.GemmSerial(false, false, rows, t.HeadDim, t.SeqK, 1, ds, t.SeqK, t.k[kAt:], t.K.Seq, 0, t.dq[qAt:], t.Q.Seq)
-	blas.GemmSerial(true, false, t.SeqK, t.HeadDim, rows, 1, ds, t.SeqK, t.q[qAt:], t.Q.Seq, beta, t.dk[kAt:], t.K.Seq)
+	mem.products.Gemm(false, false, rows, t.HeadDim, t.SeqK, 1, ds, t.SeqK, t.k[kAt:], t.K.Seq, 0, t.dq[qAt:], t.Q.Seq)
+	mem.products.Gemm(true, false, t.SeqK, t.HeadDim, rows, 1, ds, t.SeqK, t.q[qAt:], t.Q.Seq, beta, t.dk[kAt:], t.K.Seq)
 }

@@ -3,11 +3,15 @@ package kernels
 import (
 	"sync/atomic"
 
+	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/parallel"
 )
 
 // scratch is memory that one thread uses during one chunk.
-type scratch struct{ a, b, mask []float32 }
+type scratch struct {
+	a, b, mask []float32
+	products   blas.Serial
+}
 
 var scratches parallel.Free[scratch]
 

@@ -209,13 +209,18 @@ type matmulJob struct {
 	beta     float32
 }
 
-var matmulJobs parallel.Free[matmulJob]
+var (
+	matmulJobs parallel.Free[matmulJob]
+	serials    parallel.Free[blas.Serial]
+)
 
 // Chunk computes products, each into a matrix of its own, on one thread.
 func (j *matmulJob) Chunk(_, lo, hi int) {
+	products := serials.Get()
+	defer serials.Put(products)
 	for i := lo; i < hi; i++ {
 		a, b, c := j.at(i)
-		blas.GemmSerial(j.o.transA, j.o.transB, j.m, j.n, j.k, 1, a, j.lda, b, j.ldb, j.beta, c, j.n)
+		products.Gemm(j.o.transA, j.o.transB, j.m, j.n, j.k, 1, a, j.lda, b, j.ldb, j.beta, c, j.n)
 	}
 }
 
