@@ -5,23 +5,36 @@ import (
 	"strings"
 	"testing"
 
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/lower"
 	"github.com/ftk-go/ftk/internal/passes"
+	"github.com/ftk-go/ftk/internal/tensorop"
 )
+
+// rowsLayer is a layer of a Transformer.
+const rowsLayer = split + `
+s = MatMul q k
+t = Div s #2
+n = Add t m
+p = Softmax n axis=-1` + join + `
+a0 = MatMul y wo:8x8
+a = Add a0 bo:8
+r1 = Add x a
+l1 = LayerNormalization r1 g1:8 b1:8
+f0 = MatMul l1 w1:8x12
+f1 = Add f0 c1:12
+f2 = Relu f1
+f4 = MatMul f2 w2:12x8
+f3 = Add f4 c2:8
+r2 = Add f3 l1
+l2 = LayerNormalization r2 g2:8 b2:8`
 
 // TestRows: of what one position is wanted only that one is computed, back to where positions meet, with the same values.
 func TestRows(t *testing.T) {
-	linears := strings.ReplaceAll(split, " Linear", " ftk/Linear")
-	layer := linears + "\ns = MatMul q k\nt = Div s #2\nn = Add t m\np = Softmax n axis=-1" + join + `
-a = ftk/Linear y wo:8x8 bo:8
-r1 = Add x a
-l1 = LayerNormalization r1 g1:8 b1:8
-f1 = ftk/Linear l1 w1:8x12 c1:12
-f2 = Relu f1
-f3 = ftk/Linear f2 w2:12x8 c2:8
-r2 = Add f3 l1
-l2 = LayerNormalization r2 g2:8 b2:8`
-	const pick = "\nz = Gather l2 #i0 axis=1"
+	const layer, pick = rowsLayer, "\nz = Gather l2 #i0 axis=1"
 	inLayer := []string{"q0", "y", "a", "r1", "l1", "f1", "f2", "f3", "r2", "l2"}
 	for _, c := range []struct {
 		name, text string
@@ -35,7 +48,7 @@ l2 = LayerNormalization r2 g2:8 b2:8`
 		{name: "hidden states are an output", text: layer + pick, outputs: []string{"l2"}, wide: inLayer},
 		{name: "used by another operator", text: layer + pick + "\ne = ReduceMean f2 axes=1\ne2 = ReduceMean z axes=1", outputs: []string{"e"},
 			narrow: []string{"f3", "r2", "l2"}, wide: []string{"q0", "l1", "f2"}},
-		{name: "two layers", text: layer + "\nh0 = ftk/Linear l2 w3:8x8 c3:8\nh1 = CumSum h0 #i1\nz = Gather h1 #i0 axis=1", wide: append(inLayer, "h0")},
+		{name: "two layers", text: layer + "\nh00 = MatMul l2 w3:8x8\nh0 = Add h00 c3:8\nh1 = CumSum h0 #i1\nz = Gather h1 #i0 axis=1", wide: append(inLayer, "h0")},
 		{name: "another axis", text: layer + "\nz = Gather l2 #i0 axis=2", wide: inLayer},
 		{name: "several positions", text: layer + "\nz = Gather l2 #i0,1 axis=1", wide: inLayer},
 		{name: "operand repeated along positions", text: "e = ReduceMean x axes=1\nf = Mul x e\nz = Gather f #i2 axis=1", narrow: []string{"f"}},
@@ -86,7 +99,7 @@ l2 = LayerNormalization r2 g2:8 b2:8`
 // TestRowsOfMask: a mask with a row for every query is cut to the row of the query that is left; a causal one stays.
 func TestRowsOfMask(t *testing.T) {
 	for causal, positions := range map[string]int64{"is_causal=0": 1, "is_causal=1": 5} {
-		text := "k = Relu x\nq = ftk/Linear x w:8x8 b:8\ny = Attention q k x mask:5x5 q_num_heads=2 kv_num_heads=2 " + causal + "\nz = Gather y #i3 axis=1\nzm = Add m #1\nzc = Not c"
+		text := "k = Relu x\nq0 = MatMul x w:8x8\nq = Add q0 b:8\ny = Attention q k x mask:5x5 q_num_heads=2 kv_num_heads=2 " + causal + "\nz = Gather y #i3 axis=1\nzm = Add m #1\nzc = Not c"
 		before := parse(t, text)
 		before.Outputs = []*graph.Value{before.Value("z"), before.Value("zm")}
 		after, err := passes.Canonical(&graph.Model{Graph: before, Opsets: []graph.Opset{{Version: 24}}})
@@ -103,4 +116,71 @@ func TestRowsOfMask(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRowsGradients: weights have the gradients that they have in the graph as it is written, operator by operator.
+func TestRowsGradients(t *testing.T) {
+	before := parse(t, rowsLayer+"\nz = Gather l2 #i0 axis=1\nzm = Add m #1\nzc = Not c")
+	before.Outputs = []*graph.Value{before.Value("z")}
+	after, err := passes.Canonical(&graph.Model{Graph: before, Opsets: []graph.Opset{{Version: 17}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := passes.Dims(after, 17)(after.Value("q0")); d[1].Size != 1 {
+		t.Fatalf("queries have dimensions %v", d)
+	}
+	want, got := gradients(t, before), gradients(t, after)
+	if len(want) < 16 || len(got) != len(want) {
+		t.Fatalf("%d and %d gradients", len(want), len(got))
+	}
+	for name, w := range want {
+		for i := range w {
+			if d := math.Abs(float64(got[name][i] - w[i])); !(d <= 2e-5*max(1, math.Abs(float64(w[i])))) {
+				t.Errorf("gradient of %s, element %d is %v, was %v", name, i, got[name][i], w[i])
+				break
+			}
+		}
+	}
+}
+
+// gradients differentiates the sum of the squares of a graph's first output by its weights.
+func gradients(t *testing.T, g *graph.Graph) map[string][]float32 {
+	t.Helper()
+	o := lower.Options{Opset: 17, Inputs: inputShapes, Params: map[string]*tensor.Dense{}}
+	for _, v := range g.Initializers {
+		if v.Init.DType.IsFloat() && v.Init.Len() > 1 {
+			d, err := lower.Tensor(v.Init)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Params[v.Name] = d
+		}
+	}
+	low, err := lower.Lower(g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := low.Outputs[g.Outputs[0].Name]
+	square, err := tensorop.Binary("Mul", z, z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost, err := tensorop.Reduce("ReduceSum", square, []int{0, 1, 2}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	var wrt G.Nodes
+	for name, n := range low.Params {
+		names, wrt = append(names, name), append(wrt, n)
+	}
+	grads, err := G.Grad(cost, wrt...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]float32{}
+	for i, values := range evaluate(t, low, grads) {
+		out[names[i]] = values
+	}
+	return out
 }
