@@ -119,6 +119,10 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 		// does not compute them again and its rate has no common measure.
 		speed := median(column(i, samples))
 		tokens := speed * median(column(1, func(r outcome) float64 { return r.tokens }))
+		rates := []string{number(speed, 1), number(tokens, 0), against(samples, false)}
+		if what == "head" { // steps of the head alone; features come in between
+			rates = []string{"", "", ""}
+		}
 		flops, share := "", ""
 		if what == "full" {
 			each := run.model.flop()
@@ -130,9 +134,9 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 		}
 		low, high := spread(column(i, wall), column(0, wall))
 		t.add(run.model.name, run.model.pooling, run.data.name, what, strconv.Itoa(run.epochs), name,
-			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), number(speed, 1), number(tokens, 0), flops, share,
+			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), rates[0], rates[1], flops, share,
 			number(median(column(i, peak))/(1<<20), 0), number(median(column(i, func(r outcome) float64 { return r.accuracy })), 4),
-			against(wall, true), fmt.Sprintf("%.2f–%.2f", low, high), against(samples, false), against(peak, false), against(first, false))
+			against(wall, true), fmt.Sprintf("%.2f–%.2f", low, high), rates[2], against(peak, false), against(first, false))
 	}
 	return nil
 }
