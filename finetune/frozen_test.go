@@ -497,7 +497,7 @@ func TestSamplesMatchRuntime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := tr.Evaluate(context.Background(), c.Eval, dataset.Columns{})
+		m, err := tr.Evaluate(context.Background(), c.Eval, dataset.Columns{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

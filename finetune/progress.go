@@ -48,7 +48,8 @@ type Step struct {
 	ETA                time.Duration // to the end of the last epoch, evaluations not included
 }
 
-// Evaluating counts the examples of an evaluation.
+// Evaluating counts the examples of an evaluation; Epoch is 0 outside of
+// training.
 type Evaluating struct{ Epoch, Done, Total int }
 
 // Evaluated is the result of an epoch.

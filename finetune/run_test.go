@@ -377,12 +377,20 @@ func TestWorkspaceFiles(t *testing.T) {
 	}
 	defer again.Close()
 	sameBytes(t, trained(t, again.Model()), trained(t, r.Model))
-	m, err := again.Evaluate(context.Background(), writeTask(t, 90, 2), dataset.Columns{})
+	var last Evaluating
+	m, err := again.Evaluate(context.Background(), writeTask(t, 90, 2), dataset.Columns{}, func(e Event) {
+		if e, ok := e.(Evaluating); ok {
+			last = e
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.Accuracy <= 0 || m.Loss <= 0 {
 		t.Errorf("evaluation %+v", m)
+	}
+	if last != (Evaluating{0, 90, 90}) {
+		t.Errorf("the last that was heard of the evaluation is %+v", last)
 	}
 	other, err := tinyModel(2)
 	if err != nil {

@@ -78,14 +78,18 @@ func (t *Trained) Head() *heads.Head { return t.network.head }
 func (t *Trained) MaxLength() int { return t.config.MaxLength }
 
 // Evaluate computes the metrics on a file of labelled data. Columns left empty
-// are those that were trained on where the file has them, else guessed.
-func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Columns) (metrics.Classification, error) {
+// are those that were trained on where the file has them, else guessed. It
+// reports Reading and Evaluating, of epoch 0; progress may be nil.
+func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Columns, progress func(Event)) (metrics.Classification, error) {
+	if progress == nil {
+		progress = func(Event) {}
+	}
 	var m metrics.Classification
 	classes := dataset.NewClasses(t.Record.Labels)
 	o := dataset.LoadOptions{
 		Options: dataset.Options{Columns: columns, Prefer: t.Record.Columns},
 		Encode:  encoder(t.config.Tokenizer, t.config.MaxLength), Workers: t.config.Threads, Classes: &classes,
-		Dir: t.dir, MemoryLimit: setMemory,
+		Dir: t.dir, MemoryLimit: setMemory, Progress: func(p dataset.Progress) { progress(Reading(p)) },
 	}
 	set, err := dataset.Load(path, o)
 	if err != nil {
@@ -97,7 +101,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 		return m, err
 	}
 	defer fd.close()
-	return fd.evaluate(ctx, set.All(), t.config.MaxLength, func(int) {})
+	return fd.evaluate(ctx, set.All(), t.config.MaxLength, func(done int) { progress(Evaluating{0, done, set.Len()}) })
 }
 
 // Samples runs texts through the trained graph and returns the batches, inputs

@@ -11,7 +11,8 @@ import (
 	"github.com/ftk-go/ftk/internal/passes"
 )
 
-// Expression is a model as a Gorgonia graph. Its nodes bear the names of the ONNX values they compute.
+// Expression is a model as a Gorgonia graph. Its nodes bear the names of the ONNX values they compute; values within what
+// became one operator, and those of which a part is enough, are not there under their names.
 type Expression struct {
 	Graph *G.ExprGraph
 	// Inputs are the model's inputs, to be bound with gorgonia.Let before each run.

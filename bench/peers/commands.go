@@ -125,11 +125,10 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 		}
 		flops, share := "", ""
 		if what == "full" {
-			each := run.model.flop()
+			rate := 3 * run.model.flop() * tokens / 1e9
 			if i == 0 {
-				each -= run.model.unneeded()
+				rate -= 3 * run.model.unneeded() * (tokens - speed) / 1e9
 			}
-			rate := 3 * each * tokens / 1e9
 			flops, share = number(rate, 1), fmt.Sprintf("%.0f %%", 100*rate/median(sgemm))
 		}
 		low, high := spread(column(i, wall), column(0, wall))

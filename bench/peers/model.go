@@ -39,10 +39,11 @@ func (o *options) allModels() ([]model, error) {
 			}
 		}
 		for _, pooling := range o.pooling {
+			pooled := m
 			if pooling != "auto" {
-				m.pooling = pooling
+				pooled.pooling = pooling
 			}
-			all = append(all, m)
+			all = append(all, pooled)
 		}
 	}
 	return all, nil
@@ -51,8 +52,8 @@ func (o *options) allModels() ([]model, error) {
 // flop counts what the matrices of the layers cost, per token forward: four of [hidden hidden], two of [hidden 4·hidden].
 func (m model) flop() float64 { return 2 * 12 * float64(m.layers*m.hidden*m.hidden) }
 
-// unneeded counts what a token that is not the first costs forward although, pooled by the first, nothing of it is wanted:
-// of the last layer all but keys and values. ftk does not compute it.
+// unneeded counts what the matrices cost for a token that is not the first although, pooled by the first, nothing of it is
+// wanted: in the last layer, all but keys and values. ftk does not compute it.
 func (m model) unneeded() float64 {
 	if m.pooling != "cls" {
 		return 0
@@ -63,6 +64,9 @@ func (m model) unneeded() float64 {
 // done is what ftk computes of a step that costs flop as the model is written.
 func (m model) done(flop float64, batch, tokens int, forward bool) float64 {
 	undone := m.unneeded() * float64(batch*(tokens-1))
+	if undone > 0 { // attention of the last layer, for queries that nobody wants
+		undone += 4 * float64(m.hidden*batch*tokens*(tokens-1))
+	}
 	if !forward {
 		undone *= 3
 	}

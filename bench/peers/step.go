@@ -65,6 +65,9 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 			}
 			err = start(o.python, args...)
 		case "gomlx":
+			if m.pooling != "mean" {
+				return fmt.Errorf("bench/gomlx pools by the mean: choose -pooling mean")
+			}
 			err = o.startGomlx(m, shape, start)
 		}
 		if err != nil {

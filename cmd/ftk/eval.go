@@ -26,7 +26,9 @@ func newEvalCommand() *cobra.Command {
 				return err
 			}
 			defer trained.Close()
-			m, err := trained.Evaluate(cmd.Context(), data, columns)
+			progress := newTrainingProgress()
+			m, err := trained.Evaluate(cmd.Context(), data, columns, progress.event)
+			progress.end()
 			if err != nil {
 				return err
 			}

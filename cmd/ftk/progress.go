@@ -106,7 +106,11 @@ func (p *trainingProgress) event(e finetune.Event) {
 		p.show(training, fmt.Sprintf("epoch %d  loss %.4f  %.1f examples/s  ETA %s", e.Epoch, p.loss, e.SamplesPerSecond, e.ETA.Round(time.Second)), int64(e.Step), int64(e.Steps), false)
 	case finetune.Evaluating:
 		done, total := int64(e.Done), int64(e.Total)
-		p.show(evaluating, fmt.Sprintf("evaluating epoch %d%s", e.Epoch, p.left(evaluating, done, total)), done, total, false)
+		text := evaluating
+		if e.Epoch > 0 {
+			text += fmt.Sprintf(" epoch %d", e.Epoch)
+		}
+		p.show(evaluating, text+p.left(evaluating, done, total), done, total, false)
 	case finetune.Evaluated:
 		p.end()
 		mark := ""

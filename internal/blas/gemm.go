@@ -55,7 +55,7 @@ func run(p product) {
 // ready; it keeps memory from one product to the next and serves one goroutine at a time.
 type Serial struct{ layout layout }
 
-// Gemm is the function Gemm.
+// Gemm computes C := alpha·op(A)·op(B) + beta·C, as the function Gemm does on all threads.
 func (s *Serial) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if !check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
 		return

@@ -5,7 +5,8 @@
 // Each pass is a file with its pre- and postconditions stated. What must hold of every pass: the graph computes the same
 // values as before; every value that is kept (graph outputs and names asked for) still exists under its name; a weight,
 // that is a float initializer of the file with more than one element, is never computed into something else, so that it
-// can be trained under its name. A pass that does not recognise a pattern exactly leaves it alone.
+// can be trained under its name. Values that come to be others (one position of a sequence instead of all) get other names.
+// A pass that does not recognise a pattern exactly leaves it alone.
 //
 // The graph on disk is never rewritten by passes: Canonical works on a clone.
 package passes

@@ -19,8 +19,9 @@ import (
 )
 
 // parse makes a graph of lines "y = Op a b key=1,2": a name ending in ":d1xd2" the first time it occurs is a weight with
-// random values, "#2.5" a float constant, "#i2,3" an int64 one, "_" an input left out. The last node's output is the
-// graph's, with those listed in outputs. Input x is [batch 5 8], m is [batch 1 1 5], c is [batch 1 1 5] of booleans.
+// random values, "#2.5" a float constant, "#i2,3" an int64 one, "#s2" one of rank 0, "_" an input left out. The last node's
+// output is the graph's, with those listed in outputs. Input x is [batch 5 8], m is [batch 1 1 5], c is [batch 1 1 5] of
+// booleans.
 func parse(t *testing.T, text string, outputs ...string) *graph.Graph {
 	t.Helper()
 	g := &graph.Graph{}
@@ -53,6 +54,10 @@ func parse(t *testing.T, text string, outputs ...string) *graph.Graph {
 			}
 			values[name] = g.AddInitializer(name, graph.NewFloat32(name, shape, data))
 			return values[name]
+		case strings.HasPrefix(word, "#s"):
+			k, _ := strconv.Atoi(word[2:])
+			name = fmt.Sprintf("const%d", len(g.Initializers))
+			return g.AddInitializer(name, graph.NewInt64(name, []int64{}, []int64{int64(k)}))
 		case strings.HasPrefix(word, "#i"):
 			var ints []int64
 			for _, s := range strings.Split(word[2:], ",") {

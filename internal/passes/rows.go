@@ -11,7 +11,7 @@ import (
 //
 // Before: attention is one node. After: Gather(x, i) along axis 1 of [batch sequence width] has moved, in front of the
 // nodes that treat every position alike and that nothing else uses, to where positions meet; from there on the sequence
-// axis is 1.
+// axis is 1, and values have other names, since they are others.
 func rows(s *state) error {
 	for _, n := range slices.Clone(s.g.Nodes) {
 		if op(n.Output(), "Gather") == n && n.Int("axis", 0) == 1 {
@@ -22,10 +22,8 @@ func rows(s *state) error {
 }
 
 func (s *state) moveRow(pick *graph.Node) {
-	if _, ok := number(pick.Input(1)); !ok {
-		return
-	}
-	if x := s.shapeOf(pick.Input(0)); len(x) != 3 || x[1].is(1) {
+	index, ok := integers(pick.Input(1))
+	if x := s.shapeOf(pick.Input(0)); !ok || len(index) != 1 || len(x) != 3 || x[1].is(1) {
 		return
 	}
 	narrow := map[*graph.Node][]rowInput{}
@@ -51,14 +49,16 @@ func (s *state) moveRow(pick *graph.Node) {
 			}
 			key := source{v, in.axis}
 			if moved[key] == nil {
-				moved[key] = s.row(n, v, pick.Inputs[1], in.axis)
+				moved[key] = s.row(n, v, index[0], in.axis)
 			}
 			n.Inputs[in.index] = moved[key]
 		}
-	}
-	for n := range narrow {
-		if v := n.Outputs[0]; v.Type != nil {
-			v.Type = &graph.Type{Elem: v.Type.Elem} // the shape is another one
+		if narrow[n] != nil {
+			v := n.Outputs[0]
+			v.Name = s.g.NewName(v.Name + "/row")
+			if v.Type != nil {
+				v.Type = &graph.Type{Elem: v.Type.Elem} // the shape is another one
+			}
 		}
 	}
 	name := s.g.NewName(pick.Name + "/first")
@@ -70,10 +70,9 @@ func (s *state) moveRow(pick *graph.Node) {
 type rowInput struct{ index, axis int }
 
 // row is one row of v, the axis kept.
-func (s *state) row(before *graph.Node, v, index *graph.Value, axis int) *graph.Value {
-	i, _ := number(index)
+func (s *state) row(before *graph.Node, v *graph.Value, index int64, axis int) *graph.Value {
 	name := s.g.NewName(before.Name + "/row")
-	out := s.insert(before, "Gather", v, s.g.AddInitializer(name, graph.NewInt64(name, []int64{1}, []int64{int64(i)})))
+	out := s.insert(before, "Gather", v, s.g.AddInitializer(name, graph.NewInt64(name, []int64{1}, []int64{index})))
 	out.Producer.SetInt("axis", int64(axis))
 	return out
 }
@@ -95,7 +94,7 @@ var alike = []string{
 // nil if it needs more.
 func (s *state) rowInputs(n *graph.Node) []rowInput {
 	y := s.shapeOf(n.Output())
-	if len(y) != 3 || slices.ContainsFunc(n.Outputs[1:], func(v *graph.Value) bool { return v != nil && len(s.usesOf(v)) > 0 }) {
+	if len(y) != 3 || !s.onlyFirst(n) {
 		return nil
 	}
 	first := []rowInput{{0, 1}}
@@ -105,7 +104,7 @@ func (s *state) rowInputs(n *graph.Node) []rowInput {
 	case op(n.Outputs[0], alike...) == n:
 		return first
 	case op(n.Outputs[0], "LayerNormalization", "RMSNormalization") == n:
-		if axis := n.Int("axis", -1); axis == -1 || axis == 2 {
+		if axis := n.Int("axis", -1); (axis == -1 || axis == 2) && s.isRow(n.Input(1)) && (n.Input(2) == nil || s.isRow(n.Input(2))) {
 			return first
 		}
 	case op(n.Outputs[0], "MatMul") == n:
@@ -128,7 +127,7 @@ func (s *state) broadcastRows(n *graph.Node, y []dim) []rowInput {
 		switch {
 		case len(x) == 3 && x[1] == y[1]:
 			in = append(in, rowInput{i, 1})
-		case x != nil && len(x) < 2, len(x) == 3 && x[1].is(1): // the same for every position
+		case s.isRow(v), len(x) == 3 && x[1].is(1): // the same for every position
 		default:
 			return nil
 		}
@@ -136,12 +135,18 @@ func (s *state) broadcastRows(n *graph.Node, y []dim) []rowInput {
 	return in
 }
 
+// isRow reports whether v is known to be a number or a vector.
+func (s *state) isRow(v *graph.Value) bool {
+	x := s.shapeOf(v)
+	return x != nil && len(x) < 2
+}
+
 const attentionMask = 3 // of the inputs of Attention, after q, k, v; more concern the keys of earlier calls
 
 // queryRows: each query attends to all keys, whatever the other queries do.
 func (s *state) queryRows(n *graph.Node, y []dim) []rowInput {
 	in := []rowInput{{0, 1}}
-	if n.Int("is_causal", 0) != 0 || len(n.Inputs) > attentionMask+1 || len(s.shapeOf(n.Inputs[0])) != 3 {
+	if n.Int("is_causal", 0) != 0 || len(n.Inputs) > attentionMask+1 {
 		return nil
 	}
 	mask := n.Input(attentionMask)

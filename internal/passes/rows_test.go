@@ -39,16 +39,23 @@ func TestRows(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		outputs    []string
+		keep       []string
 		narrow     []string // values with one position
 		wide       []string // values with all five
 	}{
 		{name: "layer", text: layer + pick, narrow: inLayer, wide: []string{"k0", "v0"}},
 		{name: "last position", text: layer + "\nz = Gather l2 #i-1 axis=1", narrow: inLayer, wide: []string{"k0", "v0"}},
-		{name: "picked twice", text: layer + pick + "\nzz = Relu z", narrow: inLayer, wide: []string{"k0", "v0"}},
+		{name: "used after", text: layer + pick + "\nzz = Relu z", narrow: inLayer, wide: []string{"k0", "v0"}},
+		{name: "index is a scalar", text: layer + "\nz = Gather l2 #s1 axis=1", narrow: inLayer, wide: []string{"k0", "v0"}},
+		{name: "picked twice", text: layer + pick + "\nz2 = Gather l2 #i0 axis=1\nzz = Add z z2", wide: inLayer},
 		{name: "hidden states are an output", text: layer + pick, outputs: []string{"l2"}, wide: inLayer},
 		{name: "used by another operator", text: layer + pick + "\ne = ReduceMean f2 axes=1\ne2 = ReduceMean z axes=1", outputs: []string{"e"},
 			narrow: []string{"f3", "r2", "l2"}, wide: []string{"q0", "l1", "f2"}},
-		{name: "two layers", text: layer + "\nh00 = MatMul l2 w3:8x8\nh0 = Add h00 c3:8\nh1 = CumSum h0 #i1\nz = Gather h1 #i0 axis=1", wide: append(inLayer, "h0")},
+		{name: "across positions", text: layer + "\nh00 = MatMul l2 w3:8x8\nh0 = Add h00 c3:8\nh1 = CumSum h0 #i1\nz = Gather h1 #i0 axis=1", wide: append(inLayer, "h0")},
+		{name: "asked for by name", text: layer + pick, keep: []string{"f2"}, narrow: []string{"f3", "r2", "l2"}, wide: []string{"q0", "l1", "f2"}},
+		{name: "norm with a scale for every position", text: "y = LayerNormalization x g:8 b:5x8\nz = Gather y #i3 axis=1", wide: []string{"y"}},
+		{name: "norm with a weight for every position", text: "y = RMSNormalization x g:5x8\nz = Gather y #i3 axis=1", wide: []string{"y"}},
+		{name: "weight for every position", text: "f = Mul x w:1x5x8\nz = Gather f #i2 axis=1", narrow: []string{"f"}},
 		{name: "another axis", text: layer + "\nz = Gather l2 #i0 axis=2", wide: inLayer},
 		{name: "several positions", text: layer + "\nz = Gather l2 #i0,1 axis=1", wide: inLayer},
 		{name: "operand repeated along positions", text: "e = ReduceMean x axes=1\nf = Mul x e\nz = Gather f #i2 axis=1", narrow: []string{"f"}},
@@ -63,13 +70,24 @@ func TestRows(t *testing.T) {
 			for _, name := range c.outputs {
 				before.Outputs = append(before.Outputs, before.Value(name))
 			}
-			after, err := passes.Canonical(&graph.Model{Graph: before, Opsets: []graph.Opset{{Version: 17}}})
+			after, err := passes.Canonical(&graph.Model{Graph: before, Opsets: []graph.Opset{{Version: 17}}}, c.keep...)
 			if err != nil {
 				t.Fatal(err)
+			}
+			for _, name := range c.keep {
+				if after.Value(name) == nil {
+					t.Errorf("%s is gone", name)
+				}
 			}
 			dims := passes.Dims(after, 17)
 			positions := func(names []string, want int64) {
 				for _, name := range names {
+					if want == 1 {
+						if after.Value(name) != nil {
+							t.Errorf("%s is there under its name", name)
+						}
+						name += "/row"
+					}
 					v := after.Value(name)
 					if v == nil {
 						t.Fatalf("%s is gone", name)
@@ -98,7 +116,7 @@ func TestRows(t *testing.T) {
 
 // TestRowsOfMask: a mask with a row for every query is cut to the row of the query that is left; a causal one stays.
 func TestRowsOfMask(t *testing.T) {
-	for causal, positions := range map[string]int64{"is_causal=0": 1, "is_causal=1": 5} {
+	for causal, name := range map[string]string{"is_causal=0": "y/row", "is_causal=1": "y"} {
 		text := "k = Relu x\nq0 = MatMul x w:8x8\nq = Add q0 b:8\ny = Attention q k x mask:5x5 q_num_heads=2 kv_num_heads=2 " + causal + "\nz = Gather y #i3 axis=1\nzm = Add m #1\nzc = Not c"
 		before := parse(t, text)
 		before.Outputs = []*graph.Value{before.Value("z"), before.Value("zm")}
@@ -106,7 +124,10 @@ func TestRowsOfMask(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := passes.Dims(after, 24)(after.Value("y")); len(d) != 3 || d[1].Size != positions {
+		positions := map[string]int64{"y/row": 1, "y": 5}[name]
+		if v := after.Value(name); v == nil {
+			t.Errorf("%s: %s is gone", causal, name)
+		} else if d := passes.Dims(after, 24)(v); len(d) != 3 || d[1].Size != positions {
 			t.Errorf("%s: attention gives %v, want %d positions", causal, d, positions)
 		}
 		want, got := compute(t, before, 24), compute(t, after, 24)
@@ -126,7 +147,7 @@ func TestRowsGradients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := passes.Dims(after, 17)(after.Value("q0")); d[1].Size != 1 {
+	if d := passes.Dims(after, 17)(after.Value("q0/row")); d[1].Size != 1 {
 		t.Fatalf("queries have dimensions %v", d)
 	}
 	want, got := gradients(t, before), gradients(t, after)
