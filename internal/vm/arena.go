@@ -9,11 +9,13 @@ import (
 // alignment of every buffer, in bytes: a cache line, and the widest vector.
 const alignment = 64
 
-// Arena is the memory that machines compute in. It grows to what its most demanding machine needs and is shared by all
-// of them, one running at a time: each run overwrites what the one before left. The zero value is ready for use.
+// Arena is the memory that machines compute in. It grows to what its most demanding machine needs, where it lies if the
+// system can do that, and is shared by all of them, one running at a time: each run overwrites what the one before left.
+// The zero value is ready for use; it must not be copied. Its memory goes when its last machine is closed.
 type Arena struct {
 	mu    sync.Mutex // held while a machine runs
 	mem   []byte
+	space *space // that mem is part of, if it is not of Go's heap
 	users map[*Machine]struct{}
 }
 
@@ -27,19 +29,38 @@ func (a *Arena) Bytes() int {
 	return len(a.mem)
 }
 
-// reserve makes the arena at least size bytes large; machines bound to the old memory let go of it.
+// reserve makes the arena at least size bytes large; machines bound to memory that it has left let go of it.
 func (a *Arena) reserve(size int) {
 	if size <= len(a.mem) {
 		return
 	}
+	if a.space == nil && a.mem == nil {
+		a.space = newSpace()
+	}
+	if a.space != nil {
+		if mem := a.space.grow(size); mem != nil {
+			a.mem = mem
+			return
+		}
+	}
 	for m := range a.users {
 		m.unbind()
 	}
-	if len(a.mem) > largeArena {
-		a.mem = nil
+	large := len(a.mem) > largeArena
+	a.release()
+	if large {
 		debug.FreeOSMemory() // rather than hold both for a while
 	}
 	a.mem = alignedBytes(size)
+}
+
+// release gives the memory back; no machine is bound to it.
+func (a *Arena) release() {
+	a.mem = nil
+	if a.space != nil {
+		a.space.free()
+		a.space = nil
+	}
 }
 
 func (a *Arena) join(m *Machine) {
@@ -56,7 +77,7 @@ func (a *Arena) leave(m *Machine) {
 	defer a.mu.Unlock()
 	delete(a.users, m)
 	if len(a.users) == 0 {
-		a.mem = nil
+		a.release()
 	}
 }
 
