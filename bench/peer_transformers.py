@@ -103,7 +103,7 @@ def main():
                 decay = a.weight_decay if p.dim() > 1 else 0.0
                 groups.setdefault((lr, decay), []).append(p)
         opt = torch.optim.AdamW([{"params": ps, "lr": lr, "weight_decay": d} for (lr, d), ps in groups.items()], fused=True)
-        warm = max(1, int(a.warmup * steps))
+        warm = max(1, math.ceil(a.warmup * steps))
         return opt, torch.optim.lr_scheduler.LambdaLR(
             opt, lambda s: s / warm if s < warm else max(0.0, (steps - s) / max(1, steps - warm)))
 
