@@ -2,14 +2,30 @@ package finetune
 
 import (
 	"context"
+	"fmt"
 	"testing"
 )
 
-// A training step allocates nothing: batch, feeding the plan, running it,
-// update.
+// A training step allocates nothing: batch, features of a frozen part, feeding
+// the plan, running it, update.
 func TestStepAllocatesNothing(t *testing.T) {
+	for _, c := range []struct {
+		freeze string
+		stored bool
+	}{{"none", false}, {"backbone", true}, {"1", true}, {"1", false}} {
+		t.Run(fmt.Sprintf("freeze %s, features stored %v", c.freeze, c.stored), func(t *testing.T) {
+			testStepAllocatesNothing(t, c.freeze, c.stored)
+		})
+	}
+}
+
+func testStepAllocatesNothing(t *testing.T, freeze string, stored bool) {
 	withTables(t)
 	c := tinyConfig(t)
+	c.Freeze, c.CacheLimit = freeze, 0
+	if stored {
+		c.Workspace, c.CacheLimit = tinyWorkspace(t), 1<<30
+	}
 	tr, err := prepare(context.Background(), &c)
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +45,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 	b := &batch{}
 	groups := accumulation{order, 1}
 	step := func() {
+		tr.clock.start()
 		if err := tr.feed.fill(context.Background(), b, plan); err != nil {
 			t.Fatal(err)
 		}
@@ -49,6 +66,8 @@ func TestStepAllocatesNothing(t *testing.T) {
 		}
 		tr.opt.accumulate(groups.weight(0))
 		tr.opt.step(tr.opt.norm())
+		tr.clock.stop(len(b.examples))
+		tr.report(1, 1, 1, order.batches())
 	}
 	for range 3 {
 		step()

@@ -21,7 +21,7 @@ func (f *feeder) forward(ctx context.Context, examples dataset.Examples, maxLeng
 		if err := p.run(b); err != nil {
 			return err
 		}
-		logits, err := p.output(f.net.logits)
+		logits, err := p.output(f.net.logits, nil)
 		if err != nil {
 			return err
 		}

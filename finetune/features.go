@@ -32,6 +32,7 @@ type features struct {
 type scratch struct {
 	batch batch
 	buf   []byte
+	raw   [][]byte // of the boundary values of a batch
 }
 
 // newFeatures finds the features of a set in the cache directory or prepares
@@ -273,7 +274,7 @@ func (v *featureValue) take(buf []byte, a ort.Array, r int, b *batch, length int
 // (Masks never cross the boundary, so padded positions are masked.)
 func (f *features) read(b *batch) error {
 	values := f.file.header.Values
-	raw := make([][]byte, len(values))
+	f.raw = resize(f.raw, len(values))
 	for i := range values {
 		v := &values[i]
 		a := b.inputs[v.Name]
@@ -299,7 +300,7 @@ func (f *features) read(b *batch) error {
 			return fmt.Errorf("%s: features of type %v", f.file.path, v.DType)
 		}
 		b.inputs[v.Name] = a
-		raw[i], _ = arrayBytes(a)
+		f.raw[i], _ = arrayBytes(a)
 	}
 	for r, e := range b.examples {
 		data, err := f.file.example(e)
@@ -315,8 +316,8 @@ func (f *features) read(b *batch) error {
 			strip := keep * v.Inner * v.Size
 			for o := range v.Outer {
 				at := (r*v.Outer + o) * seq * v.Inner * v.Size
-				copy(raw[i][at:at+strip], data)
-				clear(raw[i][at+strip : at+seq*v.Inner*v.Size])
+				copy(f.raw[i][at:at+strip], data)
+				clear(f.raw[i][at+strip : at+seq*v.Inner*v.Size])
 				data = data[strip:]
 			}
 		}

@@ -64,7 +64,7 @@ func newFrozen(n *network, threads int, modelHash string) (*frozen, error) {
 	if err != nil {
 		return f, nil
 	}
-	if e := (&nativeEngine{newPlans(g, prefix.Opset(""), nil, &n.arena)}); e.lowers(f.inputs) {
+	if e := (&nativeEngine{newPlans(g, prefix.Opset(""), nil, &n.arena), map[string]ort.Array{}}); e.lowers(f.inputs) {
 		f.engine = e
 	}
 	return f, nil
@@ -103,7 +103,10 @@ func (f *frozen) run(ctx context.Context, fd *feeder, b *batch) (map[string]ort.
 }
 
 // nativeEngine runs the frozen part on the operators that train.
-type nativeEngine struct{ plans *plans }
+type nativeEngine struct {
+	plans *plans
+	out   map[string]ort.Array // of the last run
+}
 
 func (e *nativeEngine) name() string {
 	return fmt.Sprintf("ftk %s, %s, %s, %d of %d", version.String(), blas.Info().Name, kernels.Version(), forwardTokens, blockExamples)
@@ -134,13 +137,12 @@ func (e *nativeEngine) run(ctx context.Context, b *batch, _ []*graph.Value) (map
 	if err := p.run(b); err != nil {
 		return nil, err
 	}
-	out := make(map[string]ort.Array, len(e.plans.graph.Outputs))
 	for _, v := range e.plans.graph.Outputs {
-		if out[v.Name], err = p.output(v.Name); err != nil {
+		if e.out[v.Name], err = p.output(v.Name, e.out[v.Name].Shape); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	return e.out, nil
 }
 
 func (e *nativeEngine) close() { e.plans.close() }

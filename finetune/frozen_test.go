@@ -175,13 +175,24 @@ func TestStoredFeaturesTrainTheSame(t *testing.T) {
 		computed := run(t, c)
 		c.CacheLimit = 1 << 30
 		var seen []Features
+		computing := 0
 		c.Progress = func(e Event) {
-			if f, ok := e.(Features); ok {
-				seen = append(seen, f)
+			switch e := e.(type) {
+			case Features:
+				seen = append(seen, e)
+			case FeaturesDone:
+				computing++
 			}
 		}
 		stored := run(t, c)
+		if computing == 0 {
+			t.Errorf("freeze %s: no features were computed", freeze)
+		}
+		computing = 0
 		found := run(t, c)
+		if computing > 0 {
+			t.Errorf("freeze %s: features were computed again", freeze)
+		}
 		sameBytes(t, trained(t, found.Model), trained(t, stored.Model))
 		if math.Abs(stored.Eval.Loss-computed.Eval.Loss) > 1e-3 {
 			t.Errorf("freeze %s: loss %v on stored features, %v on computed", freeze, stored.Eval.Loss, computed.Eval.Loss)

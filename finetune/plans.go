@@ -294,15 +294,15 @@ type planInput struct {
 
 // planInputOf gives the memory of a tensor that inputTensor made.
 func planInputOf(d *tensor.Dense) (in planInput) {
-	switch x := d.Data().(type) {
-	case []float32:
-		in.f32 = x
-	case []int64:
-		in.i64 = x
-	case []int32:
-		in.i32 = x
-	case []bool:
-		in.bool = x
+	switch d.Dtype() { // Data would allocate
+	case tensor.Float32:
+		in.f32 = d.Float32s()
+	case tensor.Int64:
+		in.i64 = d.Int64s()
+	case tensor.Int32:
+		in.i32 = d.Int32s()
+	case tensor.Bool:
+		in.bool = d.Bools()
 	}
 	return in
 }
@@ -345,8 +345,9 @@ func (pl *plan) lossValue() (float32, error) {
 	return 0, fmt.Errorf("loss is %T", pl.loss.Value())
 }
 
-// output returns an output of the last run; it is overwritten by the next.
-func (pl *plan) output(name string) (ort.Array, error) {
+// output returns an output of the last run; it is overwritten by the next. Its
+// shape is put into the memory of the one given.
+func (pl *plan) output(name string, shape []int64) (ort.Array, error) {
 	node := pl.outputs[name]
 	if node == nil {
 		return ort.Array{}, fmt.Errorf("there is no output %q", name)
@@ -355,9 +356,9 @@ func (pl *plan) output(name string) (ort.Array, error) {
 	if !ok {
 		return ort.Array{}, fmt.Errorf("output %q is %T", name, node.Value())
 	}
-	a := ort.Array{Shape: make([]int64, d.Dims())}
-	for i, n := range d.Shape() {
-		a.Shape[i] = int64(n)
+	a := ort.Array{Shape: shape[:0]}
+	for _, n := range d.Shape() {
+		a.Shape = append(a.Shape, int64(n))
 	}
 	in := planInputOf(d)
 	a.F32, a.I64, a.I32, a.Bool = in.f32, in.i64, in.i32, in.bool

@@ -45,6 +45,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 	order := newTrainingOrder(t.selection(), t.Seed, t.epoch)
 	groups := accumulation{order, t.GradAccum}
 	at := t.batch
+	t.clock.begin()
 	for b, err := range t.feed.batches(ctx, order.from(at)) {
 		if err == nil {
 			err = ctx.Err() // a batch that was ready when ctx ended is not taken
@@ -93,6 +94,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		return err
 	}
 	t.opt.flush()
+	t.clock.end()
 	return nil
 }
 

@@ -342,6 +342,9 @@ func (t *trainer) close() {
 
 // report tells of a step.
 func (t *trainer) report(loss, rate, norm float64, batches int) {
+	if t.Progress == nil {
+		return
+	}
 	left := float64(batches-t.batch)*float64(t.BatchSize) + float64(t.Epochs-t.epoch-1)*float64(t.examples.Len())
 	speed := t.clock.speed()
 	e := Step{Epoch: t.epoch + 1, Step: t.opt.steps, Steps: t.steps, Loss: loss, LearningRate: rate, GradNorm: norm, SamplesPerSecond: speed}
@@ -370,14 +373,27 @@ func (m *meanLoss) merge(other *meanLoss) {
 
 func (m *meanLoss) mean() float64 { return m.Sum / float64(max(1, m.Examples)) }
 
-// stopwatch measures training steps: waiting for batches, planning and
-// evaluations are not counted.
+// stopwatch measures training: all of an epoch but its evaluation for the
+// run's speed; for the time that is left, steps without what comes seldom, or
+// in the first epoch only: planning, and waiting for features.
 type stopwatch struct {
-	from    time.Time
+	began   time.Time // the epoch, or what of it is not in total yet
+	from    time.Time // the step
 	total   time.Duration
 	samples int
 	recent  float64 // samples a second, smoothed
 	first   time.Time
+}
+
+// begin begins an epoch.
+func (s *stopwatch) begin() { s.began = time.Now() }
+
+// end ends it.
+func (s *stopwatch) end() { s.count(time.Now()) }
+
+func (s *stopwatch) count(now time.Time) {
+	s.total += now.Sub(s.began)
+	s.began = now
 }
 
 func (s *stopwatch) start() { s.from = time.Now() }
@@ -391,7 +407,7 @@ func (s *stopwatch) stop(samples int) {
 		s.first = now
 	}
 	d := now.Sub(s.from)
-	s.total += d
+	s.count(now)
 	s.samples += samples
 	if d > 0 {
 		now := float64(samples) / d.Seconds()

@@ -43,6 +43,9 @@ func (o *options) compareCommands(ctx context.Context) error {
 	if len(cases) == 0 {
 		return nil
 	}
+	if !slices.Equal(o.peers, []string{"transformers"}) {
+		return fmt.Errorf("whole commands (%s) are compared with transformers alone: choose -peers transformers, or -cases step,forward", strings.Join(cases, ", "))
+	}
 	t := table{title: fmt.Sprintf("Whole commands, %d training examples, %d to evaluate", o.rows, o.evalRows),
 		head: []string{"model", "pooling", "data", "trained", "epochs", "peer", "total s", "to first step s", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm",
 			"peak MB", "accuracy", "ftk: total ×", "range", "samples/s ×", "memory", "first step"}}
@@ -60,6 +63,7 @@ func (o *options) compareCommands(ctx context.Context) error {
 			return err
 		}
 		t.note("%s: ftk import, once before, took %.1f s; it is not in the table.", m.name, time.Since(begin).Seconds())
+		var sgemm []float64
 		for _, name := range o.data {
 			data, err := o.dataset(name)
 			if err != nil {
@@ -69,18 +73,22 @@ func (o *options) compareCommands(ctx context.Context) error {
 				for _, epochs := range o.epochs {
 					run := training{model: m, data: data, epochs: epochs, ws: ws}
 					run.freeze = map[string]string{"full": "none", "last2": strconv.Itoa(m.layers - 2), "head": "backbone"}[c]
-					if err := o.compareCommand(ctx, run, c, &t); err != nil {
+					rates, err := o.compareCommand(ctx, run, c, &t)
+					if err != nil {
 						return fmt.Errorf("%s, %s, %s, %d epochs: %w", m.name, data.name, c, epochs, err)
 					}
+					sgemm = append(sgemm, rates...)
 				}
 			}
 		}
+		t.note("%s: sgemm of 1024³ on %d threads, measured before each round: %.0f GFLOP/s (median of %d).", m.name, o.threads, median(sgemm), len(sgemm))
 	}
 	t.write(os.Stdout)
 	return nil
 }
 
-func (o *options) compareCommand(ctx context.Context, run training, what string, t *table) error {
+// compareCommand adds two lines to the table and returns the sgemm rates of the rounds.
+func (o *options) compareCommand(ctx context.Context, run training, what string, t *table) ([]float64, error) {
 	sides := []func(context.Context, training) (outcome, error){o.runFtk, o.runTransformers}
 	all := make([][]outcome, len(sides))
 	var sgemm []float64
@@ -90,7 +98,7 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 		for i, side := range sides {
 			r, err := side(ctx, run)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			all[i] = append(all[i], r)
 		}
@@ -119,10 +127,6 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 		// does not compute them again and its rate has no common measure.
 		speed := median(column(i, samples))
 		tokens := speed * median(column(1, func(r outcome) float64 { return r.tokens }))
-		rates := []string{number(speed, 1), number(tokens, 0), against(samples, false)}
-		if what == "head" { // steps of the head alone; features come in between
-			rates = []string{"", "", ""}
-		}
 		flops, share := "", ""
 		if what == "full" {
 			rate := 3 * run.model.flop() * tokens / 1e9
@@ -133,11 +137,11 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 		}
 		low, high := spread(column(i, wall), column(0, wall))
 		t.add(run.model.name, run.model.pooling, run.data.name, what, strconv.Itoa(run.epochs), name,
-			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), rates[0], rates[1], flops, share,
+			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), number(speed, 1), number(tokens, 0), flops, share,
 			number(median(column(i, peak))/(1<<20), 0), number(median(column(i, func(r outcome) float64 { return r.accuracy })), 4),
-			against(wall, true), fmt.Sprintf("%.2f–%.2f", low, high), rates[2], against(peak, false), against(first, false))
+			against(wall, true), fmt.Sprintf("%.2f–%.2f", low, high), against(samples, false), against(peak, false), against(first, false))
 	}
-	return nil
+	return sgemm, nil
 }
 
 // hyperparameters are given to both sides in these words.

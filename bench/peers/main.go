@@ -58,7 +58,7 @@ func run() error {
 	var o options
 	var serve serveOptions
 	var cases, models, pooling, data, peers, epochs, scale string
-	flag.StringVar(&cases, "cases", "step,full,last2,head", "what to measure: step, forward, full, last2, head, scale")
+	flag.StringVar(&cases, "cases", "step,forward,full,last2,head", "what to measure: step, forward, full, last2, head, scale")
 	flag.StringVar(&models, "models", "minilm", "minilm (real weights), base (the shape of BERT-base, random weights)")
 	flag.StringVar(&pooling, "pooling", "auto", "auto (mean for minilm, cls for base: what ftk chooses for them), mean, cls")
 	flag.StringVar(&data, "data", "sst2,agnews", "texts of whole commands: sst2, agnews, intents")

@@ -172,14 +172,16 @@ func TestAttentionMemoryDoesNotGrowWithTheSquare(t *testing.T) {
 	threads(t, 2)
 	const s, d = 4096, 8
 	x := normal(s*d, 1)
-	out := make([]float32, s*d)
-	Attention(out, x, x, x, nil, AttentionShape{Batch: 1, SeqQ: s, SeqK: s, Heads: 1, HeadDim: d})
+	out, dq, dk, dv := make([]float32, s*d), make([]float32, s*d), make([]float32, s*d), make([]float32, s*d)
+	shape := AttentionShape{Batch: 1, SeqQ: s, SeqK: s, Heads: 1, HeadDim: d}
+	Attention(out, x, x, x, nil, shape)
+	AttentionGrad(dq, dk, dv, x, x, x, x, nil, shape)
 	var held []*scratch
 	for range parallel.Threads() {
 		m := scratches.Get()
 		held = append(held, m)
-		if cap(m.a) > max(tileElements, 16*s) {
-			t.Errorf("a thread holds %d elements for a sequence of %d", cap(m.a), s)
+		if held := max(cap(m.a), cap(m.b)); held > max(tileElements, 16*s) {
+			t.Errorf("a thread holds %d elements for a sequence of %d", held, s)
 		}
 	}
 	for _, m := range held {

@@ -142,24 +142,3 @@ func (t *lossTask) hingeGrad(r int) {
 		}
 	}
 }
-
-// BinaryCrossEntropy gives for each element max(x,0) - x·target + log(1+e^-|x|): the loss of sigmoid(x), as in
-// torch.nn.BCEWithLogitsLoss. Targets lie in [0,1].
-func BinaryCrossEntropy(loss, logits, targets []float32) {
-	binary("BinaryCrossEntropy", binaryCrossEntropy, loss, logits, targets, costlyGrain)
-}
-
-// BinaryCrossEntropyGrad is dlogits = scale·(sigmoid(logits) - targets). dlogits must not be targets.
-func BinaryCrossEntropyGrad(dlogits, logits, targets []float32, scale float32) {
-	same("BinaryCrossEntropyGrad", len(dlogits), len(logits), len(targets))
-	Sigmoid(dlogits, logits)
-	Sub(dlogits, dlogits, targets)
-	Scale(dlogits, dlogits, scale)
-}
-
-func binaryCrossEntropy(loss, logits, targets []float32) {
-	for i, x := range logits {
-		x := float64(x)
-		loss[i] = float32(max(x, 0) - x*float64(targets[i]) + math.Log1p(math.Exp(-math.Abs(x))))
-	}
-}

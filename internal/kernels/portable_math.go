@@ -83,7 +83,11 @@ func geluGradGo(dx, x, dy []float32) {
 	x, dy = x[:len(dx)], dy[:len(dx)]
 	for i, v := range x {
 		v := float64(v)
-		dx[i] = float32(float64(dy[i]) * (0.5*math.Erfc(-v*invSqrt2) + v*invSqrt2Pi*math.Exp(-0.5*v*v)))
+		slope := 0.5 * math.Erfc(-v*invSqrt2)
+		if density := math.Exp(-0.5 * v * v); density > 0 { // else v may be infinite
+			slope += v * invSqrt2Pi * density
+		}
+		dx[i] = float32(float64(dy[i]) * slope)
 	}
 }
 
@@ -102,7 +106,11 @@ func geluTanhGradGo(dx, x, dy []float32) {
 	for i, v := range x {
 		v := float64(v)
 		s := 1 / (1 + math.Exp(-2*sqrt2OverPi*(v+geluCubic*v*v*v)))
-		dx[i] = float32(float64(dy[i]) * (s + v*s*(1-s)*2*sqrt2OverPi*(1+3*geluCubic*v*v)))
+		slope := s
+		if falling := s * (1 - s); falling > 0 { // else v may be infinite
+			slope += v * falling * 2 * sqrt2OverPi * (1 + 3*geluCubic*v*v)
+		}
+		dx[i] = float32(float64(dy[i]) * slope)
 	}
 }
 
