@@ -27,10 +27,10 @@ type Result struct {
 
 // TrainResult says what training took.
 type TrainResult struct {
-	Steps            int     `json:"steps"` // of the optimiser
-	SamplesPerSecond float64 `json:"samples_per_second"`
-	Seconds          float64 `json:"seconds"`      // from Run's start to its end
-	ReadSeconds      float64 `json:"read_seconds"` // to read and tokenise the data
+	Steps            int     `json:"steps"`              // of the optimiser
+	SamplesPerSecond float64 `json:"samples_per_second"` // over whole epochs, evaluations left out
+	Seconds          float64 `json:"seconds"`            // from Run's start to its end
+	ReadSeconds      float64 `json:"read_seconds"`       // to read and tokenise the data
 	PeakRSSBytes     int64   `json:"peak_rss_bytes"`
 	// FirstStepAt is when this process had done its first step.
 	FirstStepAt time.Time `json:"first_step_at"`
