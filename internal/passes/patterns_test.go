@@ -293,13 +293,22 @@ func TestPatterns(t *testing.T) {
 			}
 			want, got := compute(t, before, c.opset), compute(t, after, c.opset)
 			for i := range want {
-				for j, w := range want[i] {
-					if d := math.Abs(float64(got[i][j] - w)); !(d <= 2e-5*max(1, math.Abs(float64(w)))) {
-						t.Fatalf("output %d, element %d is %v, was %v", i, j, got[i][j], w)
-					}
-				}
+				sameValues(t, fmt.Sprintf("output %d", i), got[i], want[i])
 			}
 		})
+	}
+}
+
+// sameValues compares what a graph computes after the passes with what it computed before.
+func sameValues(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s has %d elements, had %d", what, len(got), len(want))
+	}
+	for i, w := range want {
+		if d := math.Abs(float64(got[i] - w)); !(d <= 2e-5*max(1, math.Abs(float64(w)))) {
+			t.Fatalf("%s: element %d is %v, was %v", what, i, got[i], w)
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 package passes_test
 
 import (
-	"math"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -101,14 +101,7 @@ func TestRows(t *testing.T) {
 			positions(c.wide, 5)
 			want, got := compute(t, before, 17), compute(t, after, 17)
 			for i := range want {
-				if len(got[i]) != len(want[i]) {
-					t.Fatalf("output %d has %d elements, had %d", i, len(got[i]), len(want[i]))
-				}
-				for j, w := range want[i] {
-					if d := math.Abs(float64(got[i][j] - w)); !(d <= 2e-5*max(1, math.Abs(float64(w)))) {
-						t.Fatalf("output %d, element %d is %v, was %v", i, j, got[i][j], w)
-					}
-				}
+				sameValues(t, fmt.Sprintf("output %d", i), got[i], want[i])
 			}
 		})
 	}
@@ -130,12 +123,7 @@ func TestRowsOfMask(t *testing.T) {
 		} else if d := passes.Dims(after, 24)(v); len(d) != 3 || d[1].Size != positions {
 			t.Errorf("%s: attention gives %v, want %d positions", causal, d, positions)
 		}
-		want, got := compute(t, before, 24), compute(t, after, 24)
-		for j, w := range want[0] {
-			if d := math.Abs(float64(got[0][j] - w)); !(d <= 2e-5) {
-				t.Fatalf("%s: element %d is %v, was %v", causal, j, got[0][j], w)
-			}
-		}
+		sameValues(t, causal, compute(t, after, 24)[0], compute(t, before, 24)[0])
 	}
 }
 
@@ -155,12 +143,7 @@ func TestRowsGradients(t *testing.T) {
 		t.Fatalf("%d and %d gradients", len(want), len(got))
 	}
 	for name, w := range want {
-		for i := range w {
-			if d := math.Abs(float64(got[name][i] - w[i])); !(d <= 2e-5*max(1, math.Abs(float64(w[i])))) {
-				t.Errorf("gradient of %s, element %d is %v, was %v", name, i, got[name][i], w[i])
-				break
-			}
-		}
+		sameValues(t, "gradient of "+name, got[name], w)
 	}
 }
 
