@@ -97,7 +97,8 @@ type featureFile struct {
 	file   *os.File
 	sumsAt int64
 	dataAt int64
-	data   []byte // of the example read last
+	data   []byte  // of the example read last
+	sum    [4]byte // of that, as it is stored
 }
 
 // openFeatureFile opens and checks a complete file: an error (of whatever
@@ -302,11 +303,10 @@ func (f *featureFile) example(e dataset.Example) ([]byte, error) {
 	if _, err := f.file.ReadAt(f.data, f.dataAt+at); err != nil {
 		return nil, err
 	}
-	var sum [4]byte
-	if _, err := f.file.ReadAt(sum[:], f.sumAt(e)); err != nil {
+	if _, err := f.file.ReadAt(f.sum[:], f.sumAt(e)); err != nil {
 		return nil, err
 	}
-	if crc32.Checksum(f.data, castagnoli) != binary.LittleEndian.Uint32(sum[:]) {
+	if crc32.Checksum(f.data, castagnoli) != binary.LittleEndian.Uint32(f.sum[:]) {
 		return nil, fmt.Errorf("%s: the features of example %d are damaged", f.path, e.Number)
 	}
 	return f.data, nil
