@@ -126,10 +126,10 @@ func (s *Stepper) Step() (float32, error) {
 }
 
 // FLOP counts the multiplications and additions in the matrix products of one
-// step of the model as it is written: with B examples of S tokens, L layers of width H whose weight matrices
-// have P elements in all, forward takes 2·P·B·S for them and 4·L·B·S²·H for
-// attention's two products; backward twice that. Embeddings, head and what is
-// recomputed are not counted.
+// step of the model as it is written: with B examples of S tokens, L layers of
+// width H whose weight matrices have P elements in all, forward takes 2·P·B·S
+// for them and 4·L·B·S²·H for attention's two products; backward twice that.
+// Embeddings, head and what is recomputed are not counted.
 func (s *Stepper) FLOP() float64 {
 	rows, tokens := float64(len(s.batch.examples)), float64(s.batch.seq)
 	var forward float64

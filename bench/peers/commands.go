@@ -37,14 +37,16 @@ type training struct {
 	ws     string // ftk's workspace, in which the model has been imported
 }
 
+// commandCases are the cases that are whole commands of both sides.
+func (o *options) commandCases() []string {
+	return slices.DeleteFunc(slices.Clone(o.cases), func(c string) bool { return c == "step" || c == "forward" || c == "scale" })
+}
+
 // compareCommands measures whole commands for each model, data set, case and number of epochs.
 func (o *options) compareCommands(ctx context.Context) error {
-	cases := slices.DeleteFunc(slices.Clone(o.cases), func(c string) bool { return c == "step" || c == "forward" || c == "scale" })
+	cases := o.commandCases()
 	if len(cases) == 0 {
 		return nil
-	}
-	if !slices.Equal(o.peers, []string{"transformers"}) {
-		return fmt.Errorf("whole commands (%s) are compared with transformers alone: choose -peers transformers, or -cases step,forward", strings.Join(cases, ", "))
 	}
 	t := table{title: fmt.Sprintf("Whole commands, %d training examples, %d to evaluate", o.rows, o.evalRows),
 		head: []string{"model", "pooling", "data", "trained", "epochs", "peer", "total s", "to first step s", "samples/s", "tokens/s", "GFLOP/s", "share of sgemm",

@@ -118,6 +118,9 @@ func run() error {
 			}
 		}
 	}
+	if whole := o.commandCases(); len(whole) > 0 && serve.profile == 0 && !slices.Equal(o.peers, []string{"transformers"}) {
+		return fmt.Errorf("whole commands (%s) are compared with transformers alone: choose -peers transformers, or -cases step,forward", strings.Join(whole, ", "))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := o.prepare(ctx); err != nil {

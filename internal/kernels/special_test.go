@@ -14,6 +14,7 @@ func TestNaNStaysWhereItBelongs(t *testing.T) {
 	sameRow := func(r, _ int) bool { return r == row }
 	sameColumn := func(_, c int) bool { return c == col }
 	itself := func(r, c int) bool { return r == row && c == col }
+	turned := func(r, c int) bool { return r == rows-1-row && c == col } // by ids
 	ids := make([]int64, rows)
 	labels := make([]int64, rows)
 	for i := range ids {
@@ -21,6 +22,12 @@ func TestNaNStaysWhereItBelongs(t *testing.T) {
 	}
 	gamma, beta := normal(width, 1), normal(width, 2)
 	out := func() []float32 { return make([]float32, rows*width) }
+	done := func(y []float32, err error) []float32 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return y
+	}
 	eachVersion(t, func(t *testing.T) {
 		for _, k := range []struct {
 			name string
@@ -64,32 +71,17 @@ func TestNaNStaysWhereItBelongs(t *testing.T) {
 			}, func(_, c int) bool { return c%width == col }, 2 * width},
 			{"CrossEntropyGrad", func(x []float32) []float32 {
 				d := out()
-				if err := CrossEntropyGrad(d, x, labels, rows, width, 0, 1); err != nil {
-					t.Fatal(err)
-				}
-				return d
+				return done(d, CrossEntropyGrad(d, x, labels, rows, width, 0, 1))
 			}, sameRow, width},
 			{"CrossEntropyGrad, smoothed", func(x []float32) []float32 {
 				d := out()
-				if err := CrossEntropyGrad(d, x, labels, rows, width, 0.1, 1); err != nil {
-					t.Fatal(err)
-				}
-				return d
+				return done(d, CrossEntropyGrad(d, x, labels, rows, width, 0.1, 1))
 			}, sameRow, width},
-			{"GatherRows", func(x []float32) []float32 {
-				y := out()
-				if err := GatherRows(y, x, ids, width); err != nil {
-					t.Fatal(err)
-				}
-				return y
-			}, func(r, c int) bool { return r == rows-1-row && c == col }, width},
+			{"GatherRows", func(x []float32) []float32 { y := out(); return done(y, GatherRows(y, x, ids, width)) }, turned, width},
 			{"ScatterAddRows", func(x []float32) []float32 {
 				y := normal(rows*width, 4)
-				if err := ScatterAddRows(y, x, ids, width); err != nil {
-					t.Fatal(err)
-				}
-				return y
-			}, func(r, c int) bool { return r == rows-1-row && c == col }, width},
+				return done(y, ScatterAddRows(y, x, ids, width))
+			}, turned, width},
 			{"Attention of a query", func(x []float32) []float32 { return attend(x, normal(rows*width, 5), normal(rows*width, 6)) }, sameRow, width},
 			{"Attention of a key", func(x []float32) []float32 { return attend(normal(rows*width, 5), x, normal(rows*width, 6)) }, all, width},
 			{"Attention of a value", func(x []float32) []float32 { return attend(normal(rows*width, 5), normal(rows*width, 6), x) }, sameColumn, width},

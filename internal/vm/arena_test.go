@@ -11,7 +11,7 @@ func TestArenaGrowsInPlace(t *testing.T) {
 	a := &Arena{}
 	a.reserve(100)
 	if a.space == nil {
-		t.Skip("no memory but Go's heap on " + runtime.GOOS + " " + runtime.GOARCH)
+		t.Skip("SKIPPED: no memory but Go's heap on " + runtime.GOOS + " " + runtime.GOARCH)
 	}
 	first := &a.mem[0]
 	copy(a.mem, bytes.Repeat([]byte{7}, 100))
