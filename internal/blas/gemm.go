@@ -14,32 +14,70 @@ import (
 // anything, NaN included. C must not overlap A or B. It panics if a slice is shorter than its matrix.
 func Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
-		run(product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, c, ldc, nil})
+		run(product{transA: transA, transB: transB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb, beta: beta, d: c, ldd: ldc, c: c, ldc: ldc})
 	}
 }
 
-// Sum is what GemmAdd adds a product to.
-type Sum struct {
-	Matrix []float32 // m×n: C itself, or memory that does not overlap C; nil: nothing
+// Epilogue is what GemmAdd does with a product besides.
+type Epilogue struct {
+	Matrix []float32 // added, m×n: C itself, or memory that does not overlap C; nil: nothing
 	Stride int       // distance between its rows
 	Row    []float32 // n elements, added to every row (a bias); nil: nothing
+	Then   Then      // nil: nothing
 }
 
-// GemmAdd computes C := op(A)·op(B) + to on all threads. It saves the passes over C that adding before or after the
-// product would take. Else it is as Gemm.
-func GemmAdd(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, to Sum) {
+// Then is told of every part of C when it is done, by the goroutine that computed it, in whose caches it still is: an
+// activation is applied there and then. The parts cover C, each element once; several goroutines call at once.
+type Then interface {
+	// Part says that rows row to row+rows and columns col to col+cols of C are final.
+	Part(row, rows, col, cols int)
+}
+
+// GemmAdd computes C := op(A)·op(B) + what the epilogue adds, on all threads. It saves the passes over C that doing so
+// before or after the product would take. Else it is as Gemm.
+func GemmAdd(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, e Epilogue) {
 	if !check(transA, transB, m, n, k, a, lda, b, ldb, c, ldc) {
 		return
 	}
-	beta := float32(0)
-	if to.Matrix != nil {
-		checkMatrix("D", to.Matrix, m, n, to.Stride)
-		beta = 1
+	p := product{transA: transA, transB: transB, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc}
+	p.epilogue(e)
+	run(p)
+}
+
+// GemmJoined is GemmAdd for a B in parts of equal size: op(B) is [op(b₀) op(b₁) …], or, stacked, op(b₀) on top of op(b₁)
+// and so on. n (or k, stacked) is a multiple of the number of parts.
+func GemmJoined(transB, stacked bool, m, n, k int, a []float32, lda int, b [][]float32, ldb int, c []float32, ldc int, e Epilogue) {
+	rows, cols := k, n
+	if stacked {
+		rows /= len(b)
+	} else {
+		cols /= len(b)
 	}
-	if to.Row != nil {
-		checkMatrix("row", to.Row, 1, n, n)
+	if rows*cols*len(b) != k*n {
+		panic(fmt.Sprintf("blas: %d×%d elements do not come in %d equal parts", k, n, len(b)))
 	}
-	run(product{transA, transB, m, n, k, 1, a, lda, b, ldb, beta, to.Matrix, to.Stride, c, ldc, to.Row})
+	for i := range b {
+		if !check(false, transB, m, cols, rows, a, lda, b[i], ldb, c, ldc) {
+			return
+		}
+	}
+	checkMatrix("A", a, m, k, lda)
+	checkMatrix("C", c, m, n, ldc)
+	p := product{transB: transB, m: m, n: n, k: k, alpha: 1, a: a, lda: lda, ldb: ldb, c: c, ldc: ldc, joined: b, joinedRows: rows, joinedCols: cols}
+	p.epilogue(e)
+	run(p)
+}
+
+// epilogue takes over what else is to be done, after checking it.
+func (g *product) epilogue(e Epilogue) {
+	if e.Matrix != nil {
+		checkMatrix("D", e.Matrix, g.m, g.n, e.Stride)
+		g.beta, g.d, g.ldd = 1, e.Matrix, e.Stride
+	}
+	if e.Row != nil {
+		checkMatrix("row", e.Row, 1, g.n, g.n)
+	}
+	g.row, g.then = e.Row, e.Then
 }
 
 func run(p product) {
@@ -61,12 +99,12 @@ func (s *Serial) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float
 		return
 	}
 	Init()
-	g := product{transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, c, ldc, nil}
+	g := product{transA: transA, transB: transB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b, ldb: ldb, beta: beta, d: c, ldd: ldc, c: c, ldc: ldc}
 	g.serial(&s.layout)
 }
 
 // product is C := alpha·op(A)·op(B) + beta·D + row, with arguments known to be good. Nothing is read from D if beta is 0;
-// row may be nil.
+// row and then may be nil.
 type product struct {
 	transA, transB bool
 	m, n, k        int
@@ -81,6 +119,36 @@ type product struct {
 	c              []float32
 	ldc            int
 	row            []float32
+	then           Then
+	atRow, atCol   int // where C begins in the C that then is told of
+
+	// B in equal parts, see GemmJoined; nil: all of it is b. The columns of C begin at column atCol of op(B).
+	joined                 [][]float32
+	joinedRows, joinedCols int // of each part of op(B)
+}
+
+// few tells that rows of C are so few that laying B out anew would not pay.
+func (g *product) few() bool { return g.m <= fewRows }
+
+// right is op(B) from row p and column j on, as B is stored, and how many rows and columns of op(B) are in that memory.
+func (g *product) right(p, j int) (b []float32, rows, cols int) {
+	b, rows, cols = g.b, g.k-p, g.n-j
+	if g.joined != nil {
+		j += g.atCol
+		b, rows, cols = g.joined[max(p/g.joinedRows, j/g.joinedCols)], g.joinedRows-p%g.joinedRows, g.joinedCols-j%g.joinedCols
+		p, j = p%g.joinedRows, j%g.joinedCols
+	}
+	if g.transB {
+		p, j = j, p
+	}
+	return b[p*g.ldb+j:], rows, cols
+}
+
+// done says that a part of C is final.
+func (g *product) done(row, rows, col, cols int) {
+	if g.then != nil {
+		g.then.Part(g.atRow+row, rows, g.atCol+col, cols)
+	}
 }
 
 // serial computes the product on the calling goroutine.
@@ -89,8 +157,13 @@ func (g *product) serial(l *layout) {
 		own.gemm(g, l)
 		return
 	}
+	defer g.done(0, g.m, 0, g.n)
 	g.begin()
 	if g.k == 0 || g.alpha == 0 {
+		return
+	}
+	if g.joined != nil {
+		g.inParts()
 		return
 	}
 	if lib != nil {
@@ -98,6 +171,23 @@ func (g *product) serial(l *layout) {
 		return
 	}
 	gonum.Implementation{}.Sgemm(flag(g.transA), flag(g.transB), g.m, g.n, g.k, g.alpha, g.a, g.lda, g.b, g.ldb, 1, g.c, g.ldc)
+}
+
+// inParts adds the products with the parts of B to C one after the other.
+func (g *product) inParts() {
+	for p := 0; p < g.k; p += g.joinedRows {
+		for j := 0; j < g.n; {
+			part := *g
+			var cols int
+			part.b, part.k, cols = g.right(p, j)
+			part.n = min(cols, g.n-j)
+			part.joined, part.row, part.then = nil, nil, nil
+			part.beta, part.d, part.ldd = 1, g.c[j:], g.ldc
+			part.a, part.c = g.a[p:], g.c[j:]
+			part.serial(nil)
+			j += part.n
+		}
+	}
 }
 
 // begin is C := beta·D + row.
@@ -220,9 +310,11 @@ func (g *grid) Chunk(_, lo, hi int) {
 			} else {
 				p.a = p.a[row*p.lda:]
 			}
-			if p.transB {
+			switch {
+			case p.joined != nil: // see product.right
+			case p.transB:
 				p.b = p.b[col*p.ldb:]
-			} else {
+			default:
 				p.b = p.b[col:]
 			}
 		}
@@ -233,6 +325,7 @@ func (g *grid) Chunk(_, lo, hi int) {
 		if p.row != nil {
 			p.row = p.row[col:]
 		}
+		p.atRow, p.atCol = row, col
 		p.serial(l)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 
 	gonumblas "gonum.org/v1/gonum/blas"
@@ -140,9 +142,9 @@ func TestGemmAddAgainstFloat64(t *testing.T) {
 				lda, ldb, ldc, ldd := max(m, k)+1, max(n, k)+2, n+3, n+1
 				a, b := random(max(m, k)*lda, 1), random(max(n, k)*ldb, 2)
 				c, d, row := random(m*ldc, 3), random(m*ldd, 4), random(n, 5)
-				to := Sum{Matrix: d, Stride: ldd}
+				to := Epilogue{Matrix: d, Stride: ldd}
 				if in {
-					to = Sum{Matrix: c, Stride: ldc}
+					to = Epilogue{Matrix: c, Stride: ldc}
 				}
 				want := reference(transA, transB, m, n, k, 1, a, lda, b, ldb, 1, to.Matrix, to.Stride)
 				if withRow {
@@ -168,9 +170,117 @@ func TestGemmAddAgainstFloat64(t *testing.T) {
 		}
 		// Nothing to add to: whatever C holds is overwritten, and a row alone is added.
 		c := []float32{float32(math.NaN()), float32(math.Inf(1))}
-		GemmAdd(false, false, 1, 2, 1, []float32{3}, 1, []float32{1, 2}, 2, c, 2, Sum{Row: []float32{10, 20}})
+		GemmAdd(false, false, 1, 2, 1, []float32{3}, 1, []float32{1, 2}, 2, c, 2, Epilogue{Row: []float32{10, 20}})
 		if c[0] != 13 || c[1] != 26 {
 			t.Error(c)
+		}
+	})
+}
+
+// A B in parts is the same as one that has them side by side, or on top of each other.
+func TestGemmJoinedAgainstFloat64(t *testing.T) {
+	versions(t, func(t *testing.T) {
+		defer parallel.SetThreads(0)
+		for _, s := range [][3]int{{1, 3, 1}, {13, 36, 15}, {130, 96, 33}, {64, 192, 96}, {50, 100, 2304}, {97, 1152, 384}, {7, 1152, 60}, {200, 30, 1200}, {5, 0, 6}, {0, 3, 3}} {
+			m, n, k := s[0], s[1], s[2]
+			for kind := range 8 {
+				transB, stacked, withMatrix := kind&1 != 0, kind&2 != 0, kind&4 != 0
+				rows, cols, parts := k, n, 3
+				cut := &cols
+				if stacked {
+					cut = &rows
+				}
+				for *cut%parts != 0 {
+					parts--
+				}
+				*cut /= parts
+				storedRows, storedCols := rows, cols
+				if transB {
+					storedRows, storedCols = cols, rows
+				}
+				lda, ldb, ldc := k+1, storedCols+2, n+3
+				whole := make([]float32, k*n) // op(B)
+				var b [][]float32
+				for i := range parts {
+					b = append(b, random(storedRows*ldb, uint64(10+i)))
+					for p := range rows {
+						for j := range cols {
+							at := p*ldb + j
+							if transB {
+								at = j*ldb + p
+							}
+							v := b[i][at]
+							if stacked {
+								whole[(i*rows+p)*n+j] = v
+							} else {
+								whole[p*n+i*cols+j] = v
+							}
+						}
+					}
+				}
+				a, c, d, row := random(m*lda, 1), random(m*ldc, 3), random(m*n, 4), random(n, 5)
+				e := Epilogue{Row: row}
+				beta := float32(0)
+				if withMatrix {
+					e.Matrix, e.Stride, beta = d, n, 1
+				}
+				want := reference(false, false, m, n, k, 1, a, lda, whole, n, beta, d, n)
+				for _, threads := range []int{1, 2, 6} {
+					parallel.SetThreads(threads)
+					got := slices.Clone(c)
+					GemmJoined(transB, stacked, m, n, k, a, lda, b, ldb, got, ldc, e)
+					for i := range got {
+						w := float64(c[i])
+						if i%ldc < n {
+							w = want[i/ldc*n+i%ldc] + float64(row[i%ldc])
+						}
+						if d := math.Abs(float64(got[i]) - w); !(d <= 2e-6*float64(k+1)) {
+							t.Fatalf("%v in %d parts, kind %d, %d threads: [%d,%d] is %v, want %v", s, parts, kind, threads, i/ldc, i%ldc, got[i], w)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// counter adds up, for every element of C, how often it was said to be done, and its value then.
+type counter struct {
+	mu    sync.Mutex
+	c     []float32
+	ldc   int
+	times []int
+	sum   []float32
+}
+
+func (x *counter) Part(row, rows, col, cols int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for r := row; r < row+rows; r++ {
+		for i := r*x.ldc + col; i < r*x.ldc+col+cols; i++ {
+			x.times[i]++
+			x.sum[i] += x.c[i]
+		}
+	}
+}
+
+func TestThenSeesEveryElementOnceAndFinal(t *testing.T) {
+	versions(t, func(t *testing.T) {
+		defer parallel.SetThreads(0)
+		for _, s := range [][3]int{{1, 1, 1}, {5, 3, 0}, {400, 200, 64}, {130, 96, 1700}, {64, 5000, 800}, {40, 7, 20}} {
+			m, n, k := s[0], s[1], s[2]
+			a, b, row := random(m*k, 1), random(k*n, 2), random(n, 3)
+			for _, threads := range []int{1, 2, 6} {
+				parallel.SetThreads(threads)
+				c := make([]float32, m*n)
+				x := &counter{c: c, ldc: n, times: make([]int, m*n), sum: make([]float32, m*n)}
+				GemmAdd(false, false, m, n, k, a, k, b, n, c, n, Epilogue{Row: row, Then: x})
+				for i, times := range x.times {
+					if times != 1 || x.sum[i] != c[i] {
+						t.Fatalf("%v, %d threads: element %d was done %d times, as %v, and is %v", s, threads, i, times, x.sum[i], c[i])
+					}
+				}
+			}
 		}
 	})
 }
@@ -181,8 +291,10 @@ func TestGemmRefusesShortSlices(t *testing.T) {
 		func() { Gemm(false, false, 3, 3, 2, 1, x, 2, x, 3, 0, x, 3) },
 		func() { Gemm(false, false, 2, 2, 4, 1, x, 3, x, 2, 0, x, 2) },
 		func() { new(Serial).Gemm(true, false, 2, 2, 4, 1, x, 2, x, 2, 0, x, 2) },
-		func() { GemmAdd(false, false, 2, 2, 2, x, 2, x, 2, x, 2, Sum{Matrix: x, Stride: 5}) },
-		func() { GemmAdd(false, false, 1, 3, 1, x, 1, x, 3, x, 3, Sum{Row: x[:2]}) },
+		func() { GemmAdd(false, false, 2, 2, 2, x, 2, x, 2, x, 2, Epilogue{Matrix: x, Stride: 5}) },
+		func() { GemmAdd(false, false, 1, 3, 1, x, 1, x, 3, x, 3, Epilogue{Row: x[:2]}) },
+		func() { GemmJoined(false, false, 1, 3, 1, x, 1, [][]float32{x, x}, 3, x, 3, Epilogue{}) },
+		func() { GemmJoined(false, false, 1, 4, 3, x, 3, [][]float32{x, x[:5]}, 2, x, 4, Epilogue{}) },
 	} {
 		func() {
 			defer func() {

@@ -54,6 +54,9 @@ func (t *tiles) gemm(g *product, l *layout) {
 	}
 	kc := evenly(g.k, blockK, 8)
 	nc := evenly(g.n, max(t.cols, blockB/kc), t.cols)
+	if g.few() && len(g.joined) > 0 {
+		nc = min(nc, g.joinedCols) // of one matrix, which is read where it lies
+	}
 	mc := evenly(g.m, blockRows, t.kind[0].rows)
 	for p := 0; p < g.k; p += kc {
 		kb := min(kc, g.k-p)
@@ -66,11 +69,14 @@ func (t *tiles) gemm(g *product, l *layout) {
 		}
 		for j := 0; j < g.n; j += nc {
 			nb := min(nc, g.n-j)
-			right := t.operandB(l, g.transB, g.b, g.ldb, p, kb, j, nb, g.m)
+			right := t.operandB(l, g, p, kb, j, nb)
 			for i := 0; i < g.m; i += mc {
 				mb := min(mc, g.m-i)
 				left := operandA(l, g.transA, g.a, g.lda, i, mb, p, kb, g.n)
 				t.block(l, left, right, mb, nb, kb, g.alpha, sum.at(i, j), g.c[i*g.ldc+j:], g.ldc)
+				if p+kb == g.k {
+					g.done(i, mb, j, nb)
+				}
 			}
 		}
 	}
@@ -133,32 +139,48 @@ func operandA(l *layout, trans bool, a []float32, lda, i, mb, p, kb, n int) oper
 }
 
 // operandB gives rows p to p+kb, columns j to j+nb of op(B), in panels as wide as a tile, the last one filled with zeros.
-func (t *tiles) operandB(l *layout, trans bool, b []float32, ldb, p, kb, j, nb, m int) operand {
+func (t *tiles) operandB(l *layout, g *product, p, kb, j, nb int) operand {
 	w := t.cols
-	if !trans && nb%w == 0 && m <= fewRows {
-		return operand{b[p*ldb+j:], 4 * ldb, 4 * w}
+	if !g.transB && nb%w == 0 && g.few() {
+		if b, rows, cols := g.right(p, j); rows >= kb && cols >= nb {
+			return operand{b, 4 * g.ldb, 4 * w}
+		}
 	}
 	panels := (nb + w - 1) / w
 	l.b = grown(l.b, panels*kb*w)
 	for q := range panels {
 		panel := l.b[q*kb*w : (q+1)*kb*w]
-		cols := min(w, nb-q*w)
-		if cols < w {
+		width := min(w, nb-q*w)
+		if width < w {
 			clear(panel)
 		}
-		if trans {
-			transposeInto(panel, w, b[(j+q*w)*ldb+p:], ldb, cols, kb)
-			continue
-		}
-		if cols == w {
-			t.panel(kb, &panel[0], &b[p*ldb+j+q*w], 4*ldb)
-			continue
-		}
-		for x := range kb {
-			copy(panel[x*w:x*w+cols], b[(p+x)*ldb+j+q*w:])
+		for x := 0; x < kb; {
+			rows := kb - x
+			for y := 0; y < width; {
+				b, r, c := g.right(p+x, j+q*w+y)
+				rows = min(rows, r)
+				cols := min(width-y, c)
+				t.fill(panel[x*w+y:], g.transB, b, g.ldb, rows, cols)
+				y += cols
+			}
+			x += rows
 		}
 	}
 	return operand{l.b, 4 * w, 4 * w * kb}
+}
+
+// fill lays out rows rows of op(B), cols columns each, as part of a panel.
+func (t *tiles) fill(panel []float32, trans bool, b []float32, ldb, rows, cols int) {
+	switch w := t.cols; {
+	case trans:
+		transposeInto(panel, w, b, ldb, cols, rows)
+	case cols == w:
+		t.panel(rows, &panel[0], &b[0], 4*ldb)
+	default:
+		for x := range rows {
+			copy(panel[x*w:x*w+cols], b[x*ldb:])
+		}
+	}
 }
 
 // transposeInto writes rows rows of src, of n elements each, as the first columns of dst, whose rows are w apart.

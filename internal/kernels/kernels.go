@@ -80,6 +80,10 @@ func (t *mapTask) run(grain int) {
 
 func unary(kernel string, f func(dst, x []float32), dst, x []float32, grain int) {
 	same(kernel, len(dst), len(x))
+	if len(x) <= grain {
+		f(dst, x)
+		return
+	}
 	t := mapTasks.Get()
 	t.unary, t.dst, t.x = f, dst, x
 	t.run(grain)
@@ -87,6 +91,10 @@ func unary(kernel string, f func(dst, x []float32), dst, x []float32, grain int)
 
 func binary(kernel string, f func(dst, x, y []float32), dst, x, y []float32, grain int) {
 	same(kernel, len(dst), len(x), len(y))
+	if len(x) <= grain {
+		f(dst, x, y)
+		return
+	}
 	t := mapTasks.Get()
 	t.binary, t.dst, t.x, t.y = f, dst, x, y
 	t.run(grain)

@@ -79,8 +79,20 @@ func (k *activate) Recomputable() {}
 func (k *activate) InPlace() []int { return []int{0} }
 
 func (k *activate) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	y, x := out.Float32s(), in[0].Float32s()
-	switch k.act {
+	k.act.apply(out.Float32s(), in[0].Float32s())
+	return nil
+}
+
+func (k *activate) RunPart(out *tensor.Dense, in []*tensor.Dense, row, rows, col, cols int) {
+	y, x, width := out.Float32s(), in[0].Float32s(), lastDim(out.Shape())
+	for i := row*width + col; rows > 0; i, rows = i+width, rows-1 {
+		k.act.apply(y[i:i+cols], x[i:i+cols])
+	}
+}
+
+// apply is y = act(x).
+func (a Activation) apply(y, x []float32) {
+	switch a {
 	case GeluErf:
 		kernels.Gelu(y, x)
 	case GeluTanh:
@@ -92,7 +104,6 @@ func (k *activate) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	case Sigmoid:
 		kernels.Sigmoid(y, x)
 	}
-	return nil
 }
 
 func (k *activate) DiffWRT(int) []bool { return []bool{true} }
@@ -133,8 +144,20 @@ func (k *activateGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 func (k *activateGrad) InPlace() []int { return []int{1, 0} }
 
 func (k *activateGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	dx, ref, dy := out.Float32s(), in[0].Float32s(), in[1].Float32s()
-	switch k.act {
+	k.act.applyGrad(out.Float32s(), in[0].Float32s(), in[1].Float32s())
+	return nil
+}
+
+func (k *activateGrad) RunPart(out *tensor.Dense, in []*tensor.Dense, row, rows, col, cols int) {
+	dx, ref, dy, width := out.Float32s(), in[0].Float32s(), in[1].Float32s(), lastDim(out.Shape())
+	for i := row*width + col; rows > 0; i, rows = i+width, rows-1 {
+		k.act.applyGrad(dx[i:i+cols], ref[i:i+cols], dy[i:i+cols])
+	}
+}
+
+// applyGrad is dx = dy times the derivative, which follows from ref, see fromOutput.
+func (a Activation) applyGrad(dx, ref, dy []float32) {
+	switch a {
 	case GeluErf:
 		kernels.GeluGrad(dx, ref, dy)
 	case GeluTanh:
@@ -146,7 +169,6 @@ func (k *activateGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	case Sigmoid:
 		kernels.SigmoidGrad(dx, ref, dy)
 	}
-	return nil
 }
 
 func (k *activateGrad) Do(in ...G.Value) (G.Value, error) { return Do(k, in...) }

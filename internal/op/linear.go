@@ -83,16 +83,19 @@ func (k *linear) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 }
 
 func (k *linear) Run(y *tensor.Dense, in []*tensor.Dense) error {
-	return k.product(y, in, blas.Sum{})
+	return k.RunThen(y, nil, in, nil)
 }
 
 func (k *linear) RunAdd(y, base *tensor.Dense, in []*tensor.Dense) error {
-	return k.product(y, in, blas.Sum{Matrix: base.Float32s(), Stride: lastDim(y.Shape())})
+	return k.RunThen(y, base, in, nil)
 }
 
-// product is y = x·w + bias + to.
-func (k *linear) product(y *tensor.Dense, in []*tensor.Dense, to blas.Sum) error {
+func (k *linear) RunThen(y, base *tensor.Dense, in []*tensor.Dense, then blas.Then) error {
 	x, w := in[0], in[1]
+	to := blas.Epilogue{Then: then}
+	if base != nil {
+		to.Matrix, to.Stride = base.Float32s(), lastDim(y.Shape())
+	}
 	rows, n, m := k.sizes(x.Shape(), w.Shape())
 	if len(in) == 3 {
 		to.Row = in[2].Float32s()
@@ -162,14 +165,14 @@ func (k *linearGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 }
 
 func (k *linearGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	return k.run(out, in, blas.Sum{})
+	return k.run(out, in, blas.Epilogue{})
 }
 
 func (k *linearGrad) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
-	return k.run(out, in, blas.Sum{Matrix: base.Float32s(), Stride: lastDim(out.Shape())})
+	return k.run(out, in, blas.Epilogue{Matrix: base.Float32s(), Stride: lastDim(out.Shape())})
 }
 
-func (k *linearGrad) run(out *tensor.Dense, in []*tensor.Dense, to blas.Sum) error {
+func (k *linearGrad) run(out *tensor.Dense, in []*tensor.Dense, to blas.Epilogue) error {
 	a, b := in[0], in[1] // dw = aᵀ·b
 	if k.transW {
 		a, b = b, a

@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/chewxy/hm"
+	"github.com/ftk-go/ftk/internal/blas"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -52,6 +53,21 @@ type Aliaser interface {
 type Accumulator interface {
 	// RunAdd is out = base + result. base is out itself (in place), or has out's shape and other memory.
 	RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error
+}
+
+// Producer is a Kernel that can say, while it runs, which parts of its result are done, so that the operator after it
+// finds them in the caches.
+type Producer interface {
+	// RunThen is Run with base nil, else Accumulator's RunAdd. Parts are of out as a matrix of rows of its last axis.
+	RunThen(out, base *tensor.Dense, in []*tensor.Dense, then blas.Then) error
+}
+
+// Elementwise is a Kernel whose inputs all have its output's shape, and of which each element needs the same element of
+// each of them only.
+type Elementwise interface {
+	// RunPart computes rows row to row+rows, columns col to col+cols, of out as a matrix of rows of its last axis. It may
+	// be called by several goroutines at once.
+	RunPart(out *tensor.Dense, in []*tensor.Dense, row, rows, col, cols int)
 }
 
 // Recomputable is a Kernel so cheap, next to the memory that its output takes, that a machine may run it again when the

@@ -104,6 +104,7 @@ func New(g *G.ExprGraph, o Options) (m *Machine, err error) {
 	if o.Accumulate {
 		p.separate(o.Outputs)
 	}
+	p.follow()
 	m = &Machine{program: p, options: o, arena: o.Arena}
 	m.stores = p.assign(func(v *value) ([]byte, bool) {
 		mem, ok := o.Outputs[v.node]
@@ -180,10 +181,10 @@ func (m *Machine) run() (err error) {
 		if m.options.Profile {
 			begin = time.Now()
 		}
-		if err := s.run(m.adding); err != nil {
+		if err := s.run(m.adding, m.watch == nil); err != nil {
 			return m.failed(err)
 		}
-		if m.options.Profile {
+		if m.options.Profile && s.within == nil {
 			s.nanos += int64(time.Since(begin))
 			s.calls++
 		}
@@ -249,8 +250,19 @@ func (m *Machine) UnplannedBytes() int {
 // Steps is the number of operators that a run executes.
 func (m *Machine) Steps() int { return len(m.program.steps) }
 
-// run executes a step; adding says that outputs are to be added to.
-func (s *step) run(adding bool) error {
+// run executes a step; adding says that outputs are to be added to, together that steps that follow each other part by
+// part do so.
+func (s *step) run(adding, together bool) error {
+	if together && s.within != nil {
+		return nil
+	}
+	if together && s.then != nil {
+		var base *tensor.Dense
+		if s.add {
+			base = s.base
+		}
+		return s.kernel.(op.Producer).RunThen(s.value.dense, base, s.args, s.then)
+	}
 	if s.rows != nil {
 		if k, ok := s.kernel.(op.RowWriter); ok && !s.add {
 			return k.RunRows(s.value.dense, s.args, s.rows, adding)

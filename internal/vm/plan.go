@@ -79,6 +79,34 @@ func (p *program) separate(outputs map[*G.Node][]float32) {
 	}
 }
 
+// follow finds elementwise operators, activations above all, that come right after the product that makes their operand:
+// the product then has each part of it done as soon as it has computed it, while it is in the caches. The two steps keep
+// their places in the order, so that a run can also execute them one after the other.
+func (p *program) follow() {
+	for i := 1; i < len(p.steps); i++ {
+		by, s := p.steps[i-1], p.steps[i]
+		_, ok := by.kernel.(op.Producer)
+		k, elementwise := s.kernel.(op.Elementwise)
+		if !ok || !elementwise || by.rows != nil || by.output || s.output || s.add || by.within != nil || !slices.Contains(s.in, by.value) {
+			continue
+		}
+		s.within, by.then, s.part = by, s, k
+	}
+}
+
+// begin is the step during which s is executed.
+func (s *step) begin() int {
+	if s.within != nil {
+		return s.within.index
+	}
+	return s.index
+}
+
+// Part executes a part of a step within the one before; see blas.Then.
+func (s *step) Part(row, rows, col, cols int) {
+	s.part.RunPart(s.value.dense, s.args, row, rows, col, cols)
+}
+
 // family is a value and its aliases.
 func (p *program) family(root *value) []*value {
 	f := []*value{root}
@@ -113,7 +141,7 @@ func (p *program) assign(fixed func(*value) (mem []byte, ok bool)) []*store {
 	for _, s := range p.steps {
 		v := s.value
 		if !p.join(s) {
-			v.store = &store{bytes: v.bytes, first: s.index, last: s.index}
+			v.store = &store{bytes: v.bytes, first: s.begin(), last: s.index}
 			stores = append(stores, v.store)
 		}
 		st := v.store
@@ -166,13 +194,15 @@ func (p *program) free(s *step, i int) bool {
 			continue
 		}
 		for _, u := range m.uses {
-			if u.index >= s.index {
+			if u.index >= s.begin() {
 				return false
 			}
 		}
 	}
-	if in.uses[len(in.uses)-1].index > s.index {
-		return false
+	for _, u := range in.uses {
+		if u != s && u.index >= s.begin() {
+			return false
+		}
 	}
 	n := 0
 	for _, o := range s.in {

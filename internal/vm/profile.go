@@ -24,6 +24,9 @@ func (m *Machine) Profile() []OpProfile {
 		if s.add {
 			name += "+"
 		}
+		if s.then != nil {
+			name += ", " + s.then.name
+		}
 		p := byOp[name]
 		if p == nil {
 			p = &OpProfile{Op: name}
@@ -32,6 +35,14 @@ func (m *Machine) Profile() []OpProfile {
 		bytes := s.value.bytes
 		for _, in := range s.in {
 			bytes += in.bytes
+		}
+		if s.then != nil {
+			bytes += s.then.value.bytes // its operand is in the caches
+			for _, in := range s.then.in {
+				if in != s.value {
+					bytes += in.bytes
+				}
+			}
 		}
 		p.Calls += s.calls
 		p.Time += time.Duration(s.nanos)
