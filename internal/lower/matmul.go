@@ -142,3 +142,11 @@ func gemmProduct(a, b *G.Node, transA, transB bool) (*G.Node, error) {
 func linear(c *Call) ([]*value, error) {
 	return one(op.Linear(c.N(0), c.N(1), c.Optional(2), op.LinearOptions{TransW: c.AttrInt("transB", 0) == 1}))
 }
+
+// projections are linear layers of one input, as many as there are outputs: inputs x [… in], a weight for each, then a
+// bias for each or none; attribute transB as linear's.
+func projections(c *Call) ([]*value, error) {
+	in := c.All()
+	weights := in[1:min(1+c.Outputs(), len(in))]
+	return many(op.Projections(in[0], weights, in[1+len(weights):], c.AttrInt("transB", 0) == 1))
+}

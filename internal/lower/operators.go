@@ -88,6 +88,7 @@ var Table = []Row{
 	{Op: "PRelu", Since: 7, Min: 2, Lower: prelu, Differentiable: true},
 	{Op: "Pad", Since: 2, Min: 1, Lower: pad, Differentiable: true, ConstInputs: []int{1, 2, 3}},
 	{Op: "Pow", Since: 7, Min: 2, Lower: pow, Differentiable: true},
+	{Op: "Projections", Domain: "ftk", Since: 1, Min: 2, Lower: projections, Differentiable: true},
 	{Op: "RMSNormalization", Since: 23, Min: 2, Lower: rmsNormalization, Differentiable: true},
 	{Op: "Range", Since: 11, Min: 3, Lower: rangeOf, ConstInputs: []int{0, 1, 2}},
 	{Op: "Reciprocal", Since: 6, Min: 1, Lower: unary, Differentiable: true},

@@ -11,10 +11,11 @@ import (
 // Attention is multi-head scaled dot-product attention: softmax(scale · q·kᵀ + mask) · v for each head.
 //
 // q is [batch, seqQ, heads·dim], k [batch, seqK, heads·dim], v [batch, seqK, heads·dim]; heads are read by stride, nothing
-// is transposed. mask, if not nil, is added to the scores and broadcasts to [batch, heads, seqQ, seqK] from rank 4 or
+// is transposed, and where q, k and v are Projections of one input, nothing is copied. mask, if not nil, is added to the scores and broadcasts to [batch, heads, seqQ, seqK] from rank 4 or
 // fewer (leading dimensions of 1 understood). The result is [batch, seqQ, heads·dim].
 //
-// Gradients come from one pass that computes the probabilities anew, packed as [dq | dk | dv]. The mask has none.
+// Gradients come from one pass that computes the probabilities anew, packed as [dq | dk | dv], or as the columns that q, k
+// and v are. The mask has none.
 func Attention(q, k, v, mask *G.Node, heads int, scale float32) (*G.Node, error) {
 	nodes := G.Nodes{q, k, v}
 	if mask != nil {
@@ -27,15 +28,70 @@ func Attention(q, k, v, mask *G.Node, heads int, scale float32) (*G.Node, error)
 		return nil, err
 	}
 	o := attentionAttrs{heads: heads, scale: scale}
+	if qkv := joined(q, k, v); qkv != nil {
+		o.joined = true
+		nodes = append(G.Nodes{qkv}, nodes[3:]...)
+	}
 	return Apply(&attention{Base: NewBase("Attention", o.String(), nodes, 3), attentionAttrs: o}, nodes...)
 }
 
 type attentionAttrs struct {
-	heads int
-	scale float32
+	heads  int
+	scale  float32
+	joined bool // q, k, v are the columns of one operand [batch, sequence, 3·heads·dim]
 }
 
-func (o attentionAttrs) String() string { return fmt.Sprintf("heads=%d scale=%v", o.heads, o.scale) }
+func (o attentionAttrs) String() string {
+	s := fmt.Sprintf("heads=%d scale=%v", o.heads, o.scale)
+	if o.joined {
+		s += " joined"
+	}
+	return s
+}
+
+// parts is how many inputs hold q, k and v.
+func (o attentionAttrs) parts() int {
+	if o.joined {
+		return 1
+	}
+	return 3
+}
+
+// operands gives the shapes of q, k, v and the mask (nil for none) from those of the inputs.
+func (o attentionAttrs) operands(in []tensor.Shape) (q, k, v, mask tensor.Shape, err error) {
+	if len(in) > o.parts() {
+		mask = in[o.parts()]
+	}
+	if !o.joined {
+		return in[0], in[1], in[2], mask, nil
+	}
+	q = in[0].Clone()
+	if len(q) != 3 || q[2]%3 != 0 {
+		return nil, nil, nil, nil, fmt.Errorf("Attention: query, key and value %v: want [batch, sequence, 3·heads·dim]", q)
+	}
+	q[2] /= 3
+	return q, q, q, mask, nil
+}
+
+// read gives the memory of q, k, v and the mask, and the kernel's description of them.
+func (o attentionAttrs) read(in []*tensor.Dense) (q, k, v, mask []float32, s kernels.AttentionShape) {
+	mask, maskShape := optionalMask(in, o.parts())
+	first := in[0].Shape()
+	if !o.joined {
+		return in[0].Float32s(), in[1].Float32s(), in[2].Float32s(), mask, o.shape(first[0], first[1], in[1].Shape()[1], first[2], maskShape)
+	}
+	s = o.shape(first[0], first[1], first[1], first[2]/3, maskShape)
+	s.Q = kernels.Strides{Batch: first[1] * first[2], Seq: first[2], Head: s.HeadDim}
+	s.K, s.V = s.Q, s.Q
+	q, k, v = thirds(in[0].Float32s(), s)
+	return q, k, v, mask, s
+}
+
+// thirds are q, k and v, or their gradients, in one tensor.
+func thirds(x []float32, s kernels.AttentionShape) (q, k, v []float32) {
+	width := s.Heads * s.HeadDim
+	return x, x[min(width, len(x)):], x[min(2*width, len(x)):]
+}
 
 // check returns an error unless the shapes fit; mask may be nil.
 func (o attentionAttrs) check(q, k, v, mask tensor.Shape) error {
@@ -60,11 +116,9 @@ func (o attentionAttrs) check(q, k, v, mask tensor.Shape) error {
 	return nil
 }
 
-// shape gives the kernel's description of contiguous q, k, v.
-func (o attentionAttrs) shape(q, k, mask tensor.Shape) kernels.AttentionShape {
-	s := kernels.AttentionShape{
-		Batch: q[0], SeqQ: q[1], SeqK: k[1], Heads: o.heads, HeadDim: q[2] / o.heads, Scale: o.scale,
-	}
+// shape gives the kernel's description of contiguous q, k and v.
+func (o attentionAttrs) shape(batch, seqQ, seqK, width int, mask tensor.Shape) kernels.AttentionShape {
+	s := kernels.AttentionShape{Batch: batch, SeqQ: seqQ, SeqK: seqK, Heads: o.heads, HeadDim: width / o.heads, Scale: o.scale}
 	to := [4]*int{&s.Mask.Batch, &s.Mask.Head, &s.Mask.Query, &s.Mask.Key}
 	stride := 1
 	for i := len(mask) - 1; i >= 0; i-- {
@@ -88,35 +142,46 @@ func (k *attention) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	if err != nil {
 		return nil, err
 	}
-	var mask tensor.Shape
-	if len(s) == 4 {
-		mask = s[3]
-	}
-	if err := k.check(s[0], s[1], s[2], mask); err != nil {
+	q, kk, v, mask, err := k.operands(s)
+	if err != nil {
 		return nil, err
 	}
-	return s[0].Clone(), nil
+	if err := k.check(q, kk, v, mask); err != nil {
+		return nil, err
+	}
+	return q.Clone(), nil
 }
 
 func (k *attention) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	mask, maskShape := optionalMask(in, 3)
-	s := k.shape(in[0].Shape(), in[1].Shape(), maskShape)
-	kernels.Attention(out.Float32s(), in[0].Float32s(), in[1].Float32s(), in[2].Float32s(), mask, s)
+	q, kk, v, mask, s := k.read(in)
+	kernels.Attention(out.Float32s(), q, kk, v, mask, s)
 	return nil
 }
 
-func (k *attention) DiffWRT(n int) []bool { return []bool{true, true, true, false}[:n] }
+func (k *attention) DiffWRT(n int) []bool {
+	wrt := make([]bool, n) // all but the mask
+	for i := range k.parts() {
+		wrt[i] = true
+	}
+	return wrt
+}
 
 func (k *attention) SymDiff(in G.Nodes, out, dy *G.Node) (G.Nodes, error) {
 	nodes := append(G.Nodes{dy}, in...)
-	g := &attentionGrad{Base: NewBase("AttentionGrad", k.attentionAttrs.String(), nodes, 1), attentionAttrs: k.attentionAttrs}
+	dims := 1
+	if k.joined {
+		dims = in[0].Dims()
+	}
+	g := &attentionGrad{Base: NewBase("AttentionGrad", k.attentionAttrs.String(), nodes, dims), attentionAttrs: k.attentionAttrs}
 	packed, err := Apply(g, nodes...)
 	if err != nil {
 		return nil, err
 	}
-	grads, err := unpack(packed, []tensor.Shape{in[0].Shape(), in[1].Shape(), in[2].Shape()})
-	if err != nil {
-		return nil, err
+	grads := G.Nodes{packed}
+	if !k.joined {
+		if grads, err = unpack(packed, []tensor.Shape{in[0].Shape(), in[1].Shape(), in[2].Shape()}); err != nil {
+			return nil, err
+		}
 	}
 	return append(grads, nil)[:len(in)], nil
 }
@@ -126,7 +191,7 @@ func (k *attention) UsePreallocDo(p G.Value, in ...G.Value) (G.Value, error) {
 	return PreallocDo(k, p, in...)
 }
 
-// attentionGrad is [dq | dk | dv] from dy, q, k, v, mask.
+// attentionGrad is [dq | dk | dv] from dy, q, k, v, mask: a vector, or columns where they are the columns of one operand.
 type attentionGrad struct {
 	Base
 	noGrad
@@ -140,18 +205,27 @@ func (k *attentionGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !sameShape(s[0], s[1]) {
-		return nil, fmt.Errorf("AttentionGrad: dy %v and q %v differ", s[0], s[1])
+	q, kk, v, _, err := k.operands(s[1:])
+	if err != nil {
+		return nil, err
 	}
-	return tensor.Shape{count(s[1]) + count(s[2]) + count(s[3])}, nil
+	if !sameShape(s[0], q) {
+		return nil, fmt.Errorf("AttentionGrad: dy %v and q %v differ", s[0], q)
+	}
+	if k.joined {
+		return s[1].Clone(), nil
+	}
+	return tensor.Shape{count(q) + count(kk) + count(v)}, nil
 }
 
 func (k *attentionGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
-	mask, maskShape := optionalMask(in, 4)
-	dy, q, kk, v := in[0], in[1], in[2], in[3]
-	s := k.shape(q.Shape(), kk.Shape(), maskShape)
-	d, nq, nk := out.Float32s(), count(q.Shape()), count(kk.Shape())
-	kernels.AttentionGrad(d[:nq], d[nq:nq+nk], d[nq+nk:], dy.Float32s(), q.Float32s(), kk.Float32s(), v.Float32s(), mask, s)
+	q, kk, v, mask, s := k.read(in[1:])
+	d := out.Float32s()
+	dq, dk, dv := thirds(d, s)
+	if !k.joined {
+		dq, dk, dv = d[:len(q)], d[len(q):len(q)+len(kk)], d[len(q)+len(kk):]
+	}
+	kernels.AttentionGrad(dq, dk, dv, in[0].Float32s(), q, kk, v, mask, s)
 	return nil
 }
 

@@ -31,6 +31,15 @@ func TestShapeErrors(t *testing.T) {
 		{"linear missing", func() (*G.Node, error) { return op.Linear(f(2, 3), nil, nil, op.LinearOptions{}) }, "input 1 is missing"},
 		{"linear graph", func() (*G.Node, error) { return op.Linear(other, f(3, 4), nil, op.LinearOptions{}) }, "not in the same graph"},
 		{"linear dtype", func() (*G.Node, error) { return op.Linear(ids(2, 3), f(3, 4), nil, op.LinearOptions{}) }, "int64, want float32"},
+		{"projections", func() (*G.Node, error) { return first(op.Projections(f(2, 3), G.Nodes{f(3, 4), f(3, 5)}, nil, false)) }, "weights (3, 4) and (3, 5) differ"},
+		{"projections inner", func() (*G.Node, error) { return first(op.Projections(f(2, 3), G.Nodes{f(3, 4), f(3, 4)}, nil, true)) }, "inner sizes 3 and 4 differ"},
+		{"projections biases", func() (*G.Node, error) {
+			return first(op.Projections(f(2, 3), G.Nodes{f(3, 4), f(3, 4)}, G.Nodes{f(4)}, false))
+		}, "2 weights, 1 biases"},
+		{"projections bias", func() (*G.Node, error) {
+			return first(op.Projections(f(2, 3), G.Nodes{f(3, 4)}, G.Nodes{f(3)}, false))
+		}, "bias (3), want [4]"},
+		{"projections of nothing", func() (*G.Node, error) { return first(op.Projections(f(2, 3), nil, nil, false)) }, "0 weights"},
 		{"embedding ids", func() (*G.Node, error) { return op.Embedding(f(5, 3), f(2)) }, "float32, want int64"},
 		{"embedding table", func() (*G.Node, error) { return op.Embedding(f(5), ids(2)) }, "table (5), ids (2)"},
 		{"layernorm gamma", func() (*G.Node, error) { return op.LayerNorm(f(2, 3), f(4), nil, 1e-5) }, "gamma is (4), want [3] for x (2, 3)"},
@@ -101,4 +110,11 @@ func TestLabelsAndIDsOutOfRange(t *testing.T) {
 	if _, err := n.Op().Do(logits, labels); err == nil || !strings.Contains(err.Error(), "3") {
 		t.Errorf("error %v", err)
 	}
+}
+
+func first(nodes G.Nodes, err error) (*G.Node, error) {
+	if err != nil {
+		return nil, err
+	}
+	return nodes[0], nil
 }

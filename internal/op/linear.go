@@ -120,7 +120,7 @@ func (k *linear) SymDiff(in G.Nodes, out, dy *G.Node) (G.Nodes, error) {
 			return nil, err
 		}
 	}
-	if grads[1], err = linearGradW(x, dy, k.transW); err != nil {
+	if grads[1], err = linearGradW(x, dy, linearGrad{transW: k.transW, parts: 1}); err != nil {
 		return nil, err
 	}
 	grads[0], err = Linear(dy, w, nil, LinearOptions{TransW: !k.transW})
@@ -132,20 +132,22 @@ func (k *linear) UsePreallocDo(p G.Value, in ...G.Value) (G.Value, error) {
 	return PreallocDo(k, p, in...)
 }
 
-// linearGradW is xᵀ·dy as [in, out], or dyᵀ·x as [out, in] with transW.
-func linearGradW(x, dy *G.Node, transW bool) (*G.Node, error) {
-	attrs := ""
-	if transW {
-		attrs = "transW"
+// linearGradW is xᵀ·dy as [in, out], or dyᵀ·x as [out, in] with transW. Of dy it may read only one of equal parts of its
+// columns.
+func linearGradW(x, dy *G.Node, k linearGrad) (*G.Node, error) {
+	attrs := fmt.Sprintf("%d of %d", k.part, k.parts)
+	if k.transW {
+		attrs += " transW"
 	}
-	k := &linearGrad{Base: NewBase("LinearGradW", attrs, G.Nodes{x, dy}, 2), transW: transW}
-	return Apply(k, x, dy)
+	k.Base = NewBase("LinearGradW", attrs, G.Nodes{x, dy}, 2)
+	return Apply(&k, x, dy)
 }
 
 type linearGrad struct {
 	Base
 	noGrad
-	transW bool
+	transW      bool
+	part, parts int // of the columns of dy
 }
 
 func (k *linearGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
@@ -157,7 +159,7 @@ func (k *linearGrad) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	if rowsOf(x) != rowsOf(dy) {
 		return nil, fmt.Errorf("LinearGradW: x %v and dy %v: %d and %d rows", x, dy, rowsOf(x), rowsOf(dy))
 	}
-	in, out := x[len(x)-1], dy[len(dy)-1]
+	in, out := lastDim(x), lastDim(dy)/k.parts
 	if k.transW {
 		in, out = out, in
 	}
@@ -173,12 +175,13 @@ func (k *linearGrad) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
 }
 
 func (k *linearGrad) run(out *tensor.Dense, in []*tensor.Dense, to blas.Epilogue) error {
-	a, b := in[0], in[1] // dw = aᵀ·b
+	rows, lda, ldb := rowsOf(in[0].Shape()), lastDim(in[0].Shape()), lastDim(in[1].Shape())
+	m, n := lda, ldb/k.parts
+	a, b := in[0].Float32s(), in[1].Float32s()[k.part*n:] // dw = aᵀ·b
 	if k.transW {
-		a, b = b, a
+		a, b, lda, ldb, m, n = b, a, ldb, lda, n, m
 	}
-	rows, m, n := rowsOf(a.Shape()), lastDim(a.Shape()), lastDim(b.Shape())
-	blas.GemmAdd(true, false, m, n, rows, a.Float32s(), m, b.Float32s(), n, out.Float32s(), n, to)
+	blas.GemmAdd(true, false, m, n, rows, a, lda, b, ldb, out.Float32s(), n, to)
 	return nil
 }
 

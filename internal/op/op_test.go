@@ -57,6 +57,26 @@ var build = map[string]func(in G.Nodes) (*G.Node, error){
 	"attention full mask":   attention(2, 0.5),
 	"attention causal mask": attention(2, 0.5),
 
+	"projections": func(in G.Nodes) (*G.Node, error) {
+		y, err := op.Projections(in[0], in[1:4], in[4:7], false)
+		if err != nil {
+			return nil, err
+		}
+		return op.Add(must(op.Mul(y[0], y[1])), y[2])
+	},
+	"projections no bias": func(in G.Nodes) (*G.Node, error) {
+		y, err := op.Projections(in[0], in[1:3], nil, false)
+		if err != nil {
+			return nil, err
+		}
+		return op.Mul(y[0], y[1])
+	},
+	"self attention": selfAttention(2, 0.5, false),
+	"self attention transW": func(in G.Nodes) (*G.Node, error) { // with a residual
+		return op.Add(must(selfAttention(3, 0.5, true)(in)), in[0])
+	},
+	"self attention no bias": selfAttention(1, 0.3, false),
+
 	"matmul":              matmul(false, false),
 	"matmul batched":      matmul(false, false),
 	"matmul broadcast":    matmul(false, false),
@@ -99,6 +119,22 @@ func attention(heads int, scale float32) func(in G.Nodes) (*G.Node, error) {
 	return func(in G.Nodes) (*G.Node, error) {
 		in = append(in[:len(in):len(in)], nil)
 		return op.Attention(in[0], in[1], in[2], in[3], heads, scale)
+	}
+}
+
+// selfAttention is attention of one input x: weights of q, k and v, their biases if they are there, then the mask if there
+// is one.
+func selfAttention(heads int, scale float32, transW bool) func(in G.Nodes) (*G.Node, error) {
+	return func(in G.Nodes) (*G.Node, error) {
+		var biases G.Nodes
+		if len(in) > 4 {
+			biases = in[4:7]
+		}
+		qkv, err := op.Projections(in[0], in[1:4], biases, transW)
+		if err != nil {
+			return nil, err
+		}
+		return op.Attention(qkv[0], qkv[1], qkv[2], append(in[:len(in):len(in)], nil, nil, nil, nil)[7], heads, scale)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package passes brings a graph into the form that lowering knows best: the many ways in which exporters write the same
-// thing become the newest standard operators (LayerNormalization, Gelu, Attention) and one of ftk's own (Linear), and
-// what is only noise (Constant and Identity nodes, arithmetic on shapes) goes.
+// thing become the newest standard operators (LayerNormalization, Gelu, Attention) and two of ftk's own (Linear,
+// Projections), and what is only noise (Constant and Identity nodes, arithmetic on shapes) goes.
 //
 // Each pass is a file with its pre- and postconditions stated. What must hold of every pass: the graph computes the same
 // values as before; every value that is kept (graph outputs and names asked for) still exists under its name; a weight,
@@ -58,6 +58,7 @@ func Run(g *graph.Graph, opset int64, keep ...string) error {
 		{"linear", linear},
 		{"attention", attention},
 		{"rows", rows},
+		{"projections", projections},
 	} {
 		s.uses = nil
 		if err := p.run(s); err != nil {

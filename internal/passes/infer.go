@@ -180,9 +180,11 @@ func (f *inference) node(n *graph.Node, opset int64) {
 		}
 	case "MatMul":
 		set(f.matMul(x, f.of(n.Input(1))))
-	case "Linear":
+	case "Linear", "Projections":
 		if w := f.of(n.Input(1)); len(w) == 2 && len(x) > 0 {
-			set(append(slices.Clone(x[:len(x)-1]), w[1-n.Int("transB", 0)]))
+			for _, out = range n.Outputs {
+				set(append(slices.Clone(x[:len(x)-1]), w[1-n.Int("transB", 0)]))
+			}
 		}
 	case "Gemm":
 		if w := f.of(n.Input(1)); len(w) == 2 && len(x) == 2 {

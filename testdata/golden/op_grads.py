@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 torch.manual_seed(7)
 cases = []
+CONST = ("mask", "const")  # inputs of these names are not differentiated
 
 
 def case(name, fn, **inputs):
@@ -24,8 +25,8 @@ def case(name, fn, **inputs):
             stored[key] = {"shape": list(x.shape), "i64": x.flatten().tolist()}
         else:
             x = x.to(torch.float32)
-            stored[key] = {"shape": list(x.shape), "f32": numbers(x), "const": key.startswith("mask")}
-            leaves[key] = x.double().requires_grad_(not key.startswith("mask"))
+            stored[key] = {"shape": list(x.shape), "f32": numbers(x), "const": key.startswith(CONST)}
+            leaves[key] = x.double().requires_grad_(not key.startswith(CONST))
     y = fn(**leaves)
     r = torch.randn(y.shape).to(torch.float32) if y.dim() else torch.ones(())
     (y * r.double()).sum().backward()
@@ -116,6 +117,23 @@ case("addrow", lambda x, row: x + row, x=rand(2, 3, 4), row=rand(4))
 case("sumrows", lambda x: x.sum((0, 1)), x=rand(2, 3, 4))
 case("square", lambda x: x * x, x=rand(3, 4))
 case("accumulated", lambda x, w, v: F.gelu(x) + (x @ w) * (x @ v) + (x @ w) + x, x=rand(4, 6), w=rand(6, 6), v=rand(6, 6))
+
+
+def projected(x, weights, biases, transpose=False):
+    return [x @ (w.T if transpose else w) + b for w, b in zip(weights, biases)]
+
+
+case("projections", lambda x, a, b, c, d, e, f: (lambda q, k, v: q * k + v)(*projected(x, [a, b, c], [d, e, f])), x=rand(2, 3, 4),
+     a=rand(4, 5), b=rand(4, 5), c=rand(4, 5), d=rand(5), e=rand(5), f=rand(5))
+case("projections no bias", lambda x, a, b: (x @ a) * (x @ b), x=rand(7, 4), a=rand(4, 3), b=rand(4, 3))
+# The gradient of the bias of k is nought but for rounding: it shifts all scores of a query alike.
+case("self attention", lambda x, a, b, c, d, const_e, f, mask: attention(*projected(x, [a, b, c], [d, const_e, f]), mask, 2, 0.5), x=rand(2, 5, 6),
+     a=rand(6, 8) / 2, b=rand(6, 8) / 2, c=rand(6, 8), d=rand(8), const_e=rand(8), f=rand(8),
+     mask=torch.tensor([[0.0] * 5, [0, 0, 0, -3e38, -3e38]]).reshape(2, 1, 1, 5))
+case("self attention transW", lambda x, a, b, c, d, const_e, f: attention(*projected(x, [a, b, c], [d, const_e, f], True), h=3, scale=0.5) + x,
+     x=rand(2, 4, 6), a=rand(6, 6) / 2, b=rand(6, 6) / 2, c=rand(6, 6), d=rand(6), const_e=rand(6), f=rand(6))
+case("self attention no bias", lambda x, a, b, c: attention(x @ a, x @ b, x @ c, h=1, scale=0.3), x=rand(3, 4, 5), a=rand(5, 4),
+     b=rand(5, 4), c=rand(5, 4))
 
 out = pathlib.Path(__file__).resolve().parents[2] / "internal/op/testdata/op_grads.json"
 out.write_text(json.dumps(cases, separators=(",", ":")) + "\n")

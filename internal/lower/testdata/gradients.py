@@ -243,4 +243,7 @@ case("Scatter", lambda x, i, u: x.scatter(0, i, u), P(3, 2), C([[1, 2]], "input"
 case("ScatterND", lambda x, i, u: x.index_put((i[:, 0],), u), P(4, 3), C([[2], [0]], "input"), P(2, 3))
 case("TopK", lambda x, k: x.topk(2, 1)[0], distinct(3, 5), C([2]), outputs=2)
 
+# One of three linear layers of the same input; the others have no part in the value.
+case("Projections", lambda x, a, b, c, d, e, f: x @ a + d, P(2, 3, 4), P(4, 5), P(4, 5), P(4, 5), P(5), P(5), P(5), domain="ftk", outputs=3)
+
 print("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]")
