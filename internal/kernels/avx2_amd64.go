@@ -139,6 +139,11 @@ func squaresAroundAVX2(x []float32, mean float32) float32
 //go:noescape
 func sumSquaresAVX2(x []float32) float64
 
+// sum64AVX2 is Σ x in float64.
+//
+//go:noescape
+func sum64AVX2(x []float32) float64
+
 // expSumAVX2 is dst = exp(x-shift), and Σ dst.
 //
 //go:noescape

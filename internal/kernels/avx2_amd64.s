@@ -2622,6 +2622,80 @@ n26done:
 	VZEROUPPER
 	RET
 
+// func sum64AVX2(x []float32) float64
+// Requires: AVX, SSE2
+TEXT ·sum64AVX2(SB), NOSPLIT, $0-32
+	MOVQ   x_base+0(FP), AX
+	MOVQ   x_len+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   DX, DX
+	MOVQ   $0x00000010, BX
+	CMPQ   BX, CX
+	JG     n27single
+
+n27unrolled:
+	VMOVUPS      (AX)(DX*4), Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y4, Y1, Y1
+	VMOVUPS      32(AX)(DX*4), Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y4, Y3, Y3
+	MOVQ         BX, DX
+	ADDQ         $0x10, BX
+	CMPQ         BX, CX
+	JLE          n27unrolled
+
+n27single:
+	LEAQ 8(DX), BX
+	CMPQ BX, CX
+	JG   n27rest
+
+n27one:
+	VMOVUPS      (AX)(DX*4), Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y4, Y1, Y1
+	MOVQ         BX, DX
+	ADDQ         $0x08, BX
+	CMPQ         BX, CX
+	JLE          n27one
+
+n27rest:
+	SUBQ         DX, CX
+	JE           n27done
+	LEAQ         windowAVX2<>+0(SB), BX
+	NEGQ         CX
+	VMOVUPS      32(BX)(CX*4), Y4
+	VMASKMOVPS   (AX)(DX*4), Y4, Y4
+	VCVTPS2PD    X4, Y5
+	VEXTRACTF128 $0x01, Y4, X4
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y4, Y1, Y1
+
+n27done:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	MOVSD        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func expSumAVX2(dst []float32, x []float32, shift float32) float32
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
@@ -2635,9 +2709,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
 	XORQ         BX, BX
 	MOVQ         $0x00000010, SI
 	CMPQ         SI, CX
-	JG           n27single
+	JG           n28single
 
-n27unrolled:
+n28unrolled:
 	VMOVUPS      (DX)(BX*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y4
@@ -2701,14 +2775,14 @@ n27unrolled:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n27unrolled
+	JLE          n28unrolled
 
-n27single:
+n28single:
 	LEAQ 8(BX), SI
 	CMPQ SI, CX
-	JG   n27rest
+	JG   n28rest
 
-n27one:
+n28one:
 	VMOVUPS      (DX)(BX*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y4
@@ -2742,11 +2816,11 @@ n27one:
 	MOVQ         SI, BX
 	ADDQ         $0x08, SI
 	CMPQ         SI, CX
-	JLE          n27one
+	JLE          n28one
 
-n27rest:
+n28rest:
 	SUBQ         BX, CX
-	JE           n27done
+	JE           n28done
 	LEAQ         windowAVX2<>+0(SB), SI
 	NEGQ         CX
 	VMOVUPS      32(SI)(CX*4), Y3
@@ -2783,7 +2857,7 @@ n27rest:
 	VBLENDVPS    Y3, Y5, Y0, Y0
 	VADDPS       Y0, Y1, Y1
 
-n27done:
+n28done:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X1
@@ -2809,9 +2883,9 @@ TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-80
 	XORQ         SI, SI
 	LEAQ         8(SI), DI
 	CMPQ         DI, CX
-	JG           n28rest
+	JG           n29rest
 
-n28one:
+n29one:
 	VMOVUPS (DX)(SI*4), Y2
 	VMULPS  Y1, Y2, Y2
 	VMOVUPS (BX)(SI*4), Y3
@@ -2821,11 +2895,11 @@ n28one:
 	MOVQ    DI, SI
 	ADDQ    $0x08, DI
 	CMPQ    DI, CX
-	JLE     n28one
+	JLE     n29one
 
-n28rest:
+n29rest:
 	SUBQ       SI, CX
-	JE         n28done
+	JE         n29done
 	LEAQ       windowAVX2<>+0(SB), DI
 	NEGQ       CX
 	VMOVUPS    32(DI)(CX*4), Y2
@@ -2836,7 +2910,7 @@ n28rest:
 	VMULPS     Y0, Y1, Y0
 	VMASKMOVPS Y0, Y2, (AX)(SI*4)
 
-n28done:
+n29done:
 	VZEROUPPER
 	RET
 
@@ -2850,17 +2924,17 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-60
 	MOVSS        s+56(FP), X0
 	VBROADCASTSS X0, Y0
 	TESTQ        CX, CX
-	JE           row29done
+	JE           row30done
 
-row29:
+row30:
 	VMOVUPS lanesAVX2_ff800000<>+0(SB), Y1
 	VMOVUPS lanesAVX2_ff800000<>+0(SB), Y2
 	XORQ    SI, SI
 	MOVQ    $0x00000010, DI
 	CMPQ    DI, BX
-	JG      n30single
+	JG      n31single
 
-n30unrolled:
+n31unrolled:
 	VMOVUPS     (DX)(SI*4), Y3
 	VMOVUPS     (AX)(SI*4), Y4
 	VFMADD231PS Y0, Y4, Y3
@@ -2874,14 +2948,14 @@ n30unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, BX
-	JLE         n30unrolled
+	JLE         n31unrolled
 
-n30single:
+n31single:
 	LEAQ 8(SI), DI
 	CMPQ DI, BX
-	JG   n30rest
+	JG   n31rest
 
-n30one:
+n31one:
 	VMOVUPS     (DX)(SI*4), Y3
 	VMOVUPS     (AX)(SI*4), Y4
 	VFMADD231PS Y0, Y4, Y3
@@ -2890,12 +2964,12 @@ n30one:
 	MOVQ        DI, SI
 	ADDQ        $0x08, DI
 	CMPQ        DI, BX
-	JLE         n30one
+	JLE         n31one
 
-n30rest:
+n31rest:
 	MOVQ        BX, DI
 	SUBQ        SI, DI
-	JE          n30done
+	JE          n31done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        DI
 	VMOVUPS     32(R8)(DI*4), Y3
@@ -2907,7 +2981,7 @@ n30rest:
 	VBLENDVPS   Y3, Y4, Y5, Y3
 	VMAXPS      Y1, Y3, Y1
 
-n30done:
+n31done:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -2921,9 +2995,9 @@ n30done:
 	XORQ         SI, SI
 	MOVQ         $0x00000010, DI
 	CMPQ         DI, BX
-	JG           n31single
+	JG           n32single
 
-n31unrolled:
+n32unrolled:
 	VMOVUPS      (AX)(SI*4), Y4
 	VSUBPS       Y1, Y4, Y4
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y5
@@ -2987,14 +3061,14 @@ n31unrolled:
 	MOVQ         DI, SI
 	ADDQ         $0x10, DI
 	CMPQ         DI, BX
-	JLE          n31unrolled
+	JLE          n32unrolled
 
-n31single:
+n32single:
 	LEAQ 8(SI), DI
 	CMPQ DI, BX
-	JG   n31rest
+	JG   n32rest
 
-n31one:
+n32one:
 	VMOVUPS      (AX)(SI*4), Y4
 	VSUBPS       Y1, Y4, Y4
 	VMOVUPS      lanesAVX2_c2d00000<>+0(SB), Y5
@@ -3028,12 +3102,12 @@ n31one:
 	MOVQ         DI, SI
 	ADDQ         $0x08, DI
 	CMPQ         DI, BX
-	JLE          n31one
+	JLE          n32one
 
-n31rest:
+n32rest:
 	MOVQ         BX, DI
 	SUBQ         SI, DI
-	JE           n31done
+	JE           n32done
 	LEAQ         windowAVX2<>+0(SB), R8
 	NEGQ         DI
 	VMOVUPS      32(R8)(DI*4), Y4
@@ -3070,7 +3144,7 @@ n31rest:
 	VBLENDVPS    Y4, Y6, Y1, Y1
 	VADDPS       Y1, Y2, Y2
 
-n31done:
+n32done:
 	VMOVUPS      lanesAVX2_3f800000<>+0(SB), Y1
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
@@ -3084,21 +3158,21 @@ n31done:
 	XORQ         SI, SI
 	LEAQ         8(SI), DI
 	CMPQ         DI, BX
-	JG           n32rest
+	JG           n33rest
 
-n32one:
+n33one:
 	VMOVUPS (AX)(SI*4), Y2
 	VMULPS  Y1, Y2, Y2
 	VMOVUPS Y2, (AX)(SI*4)
 	MOVQ    DI, SI
 	ADDQ    $0x08, DI
 	CMPQ    DI, BX
-	JLE     n32one
+	JLE     n33one
 
-n32rest:
+n33rest:
 	MOVQ       BX, DI
 	SUBQ       SI, DI
-	JE         n32done
+	JE         n33done
 	LEAQ       windowAVX2<>+0(SB), R8
 	NEGQ       DI
 	VMOVUPS    32(R8)(DI*4), Y2
@@ -3106,12 +3180,12 @@ n32rest:
 	VMULPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y2, (AX)(SI*4)
 
-n32done:
+n33done:
 	LEAQ (AX)(BX*4), AX
 	DECQ CX
-	JNZ  row29
+	JNZ  row30
 
-row29done:
+row30done:
 	VZEROUPPER
 	RET
 
@@ -3125,17 +3199,17 @@ TEXT ·softmaxGradRowsAVX2(SB), NOSPLIT, $0-68
 	MOVSS        s+64(FP), X0
 	VBROADCASTSS X0, Y0
 	TESTQ        DX, DX
-	JE           row33done
+	JE           row34done
 
-row33:
+row34:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	XORQ   SI, SI
 	MOVQ   $0x00000010, DI
 	CMPQ   DI, BX
-	JG     n34single
+	JG     n35single
 
-n34unrolled:
+n35unrolled:
 	VMOVUPS     (AX)(SI*4), Y3
 	VMOVUPS     (CX)(SI*4), Y4
 	VFMADD231PS Y4, Y3, Y1
@@ -3145,26 +3219,26 @@ n34unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, BX
-	JLE         n34unrolled
+	JLE         n35unrolled
 
-n34single:
+n35single:
 	LEAQ 8(SI), DI
 	CMPQ DI, BX
-	JG   n34rest
+	JG   n35rest
 
-n34one:
+n35one:
 	VMOVUPS     (AX)(SI*4), Y3
 	VMOVUPS     (CX)(SI*4), Y4
 	VFMADD231PS Y4, Y3, Y1
 	MOVQ        DI, SI
 	ADDQ        $0x08, DI
 	CMPQ        DI, BX
-	JLE         n34one
+	JLE         n35one
 
-n34rest:
+n35rest:
 	MOVQ        BX, DI
 	SUBQ        SI, DI
-	JE          n34done
+	JE          n35done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        DI
 	VMOVUPS     32(R8)(DI*4), Y3
@@ -3172,7 +3246,7 @@ n34rest:
 	VMASKMOVPS  (CX)(SI*4), Y3, Y3
 	VFMADD231PS Y3, Y4, Y1
 
-n34done:
+n35done:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPS       X2, X1, X1
@@ -3184,9 +3258,9 @@ n34done:
 	XORQ         SI, SI
 	LEAQ         8(SI), DI
 	CMPQ         DI, BX
-	JG           n35rest
+	JG           n36rest
 
-n35one:
+n36one:
 	VMOVUPS (CX)(SI*4), Y2
 	VMULPS  Y0, Y2, Y2
 	VMOVUPS (AX)(SI*4), Y3
@@ -3196,12 +3270,12 @@ n35one:
 	MOVQ    DI, SI
 	ADDQ    $0x08, DI
 	CMPQ    DI, BX
-	JLE     n35one
+	JLE     n36one
 
-n35rest:
+n36rest:
 	MOVQ       BX, DI
 	SUBQ       SI, DI
-	JE         n35done
+	JE         n36done
 	LEAQ       windowAVX2<>+0(SB), R8
 	NEGQ       DI
 	VMOVUPS    32(R8)(DI*4), Y2
@@ -3212,13 +3286,13 @@ n35rest:
 	VMULPS     Y1, Y3, Y1
 	VMASKMOVPS Y1, Y2, (AX)(SI*4)
 
-n35done:
+n36done:
 	LEAQ (AX)(BX*4), AX
 	LEAQ (CX)(BX*4), CX
 	DECQ DX
-	JNZ  row33
+	JNZ  row34
 
-row33done:
+row34done:
 	VZEROUPPER
 	RET
 
@@ -3237,9 +3311,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n36rest
+	JG           n37rest
 
-n36one:
+n37one:
 	VMOVUPS     (SI)(DI*4), Y2
 	VMOVUPS     (DX)(DI*4), Y3
 	VSUBPS      Y0, Y3, Y3
@@ -3250,11 +3324,11 @@ n36one:
 	MOVQ        R8, DI
 	ADDQ        $0x08, R8
 	CMPQ        R8, CX
-	JLE         n36one
+	JLE         n37one
 
-n36rest:
+n37rest:
 	SUBQ        DI, CX
-	JE          n36done
+	JE          n37done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        CX
 	VMOVUPS     32(R8)(CX*4), Y2
@@ -3266,7 +3340,7 @@ n36rest:
 	VFMADD231PS Y1, Y0, Y3
 	VMASKMOVPS  Y3, Y2, (AX)(DI*4)
 
-n36done:
+n37done:
 	VZEROUPPER
 	RET
 
@@ -3286,9 +3360,9 @@ TEXT ·normGradSumsAVX2(SB), NOSPLIT, $0-88
 	XORQ         SI, SI
 	MOVQ         $0x00000010, DI
 	CMPQ         DI, CX
-	JG           n37single
+	JG           n38single
 
-n37unrolled:
+n38unrolled:
 	VMOVUPS     (DX)(SI*4), Y5
 	VMOVUPS     (BX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -3306,14 +3380,14 @@ n37unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n37unrolled
+	JLE         n38unrolled
 
-n37single:
+n38single:
 	LEAQ 8(SI), DI
 	CMPQ DI, CX
-	JG   n37rest
+	JG   n38rest
 
-n37one:
+n38one:
 	VMOVUPS     (DX)(SI*4), Y5
 	VMOVUPS     (BX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -3324,11 +3398,11 @@ n37one:
 	MOVQ        DI, SI
 	ADDQ        $0x08, DI
 	CMPQ        DI, CX
-	JLE         n37one
+	JLE         n38one
 
-n37rest:
+n38rest:
 	SUBQ        SI, CX
-	JE          n37done
+	JE          n38done
 	LEAQ        windowAVX2<>+0(SB), DI
 	NEGQ        CX
 	VMOVUPS     32(DI)(CX*4), Y5
@@ -3340,7 +3414,7 @@ n37rest:
 	VSUBPS      Y0, Y5, Y0
 	VFMADD231PS Y0, Y6, Y3
 
-n37done:
+n38done:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X1
@@ -3381,9 +3455,9 @@ TEXT ·normGradAVX2(SB), NOSPLIT, $0-112
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n38rest
+	JG           n39rest
 
-n38one:
+n39one:
 	VMOVUPS      (BX)(DI*4), Y4
 	VMOVUPS      (SI)(DI*4), Y5
 	VMULPS       Y5, Y4, Y4
@@ -3397,11 +3471,11 @@ n38one:
 	MOVQ         R8, DI
 	ADDQ         $0x08, R8
 	CMPQ         R8, CX
-	JLE          n38one
+	JLE          n39one
 
-n38rest:
+n39rest:
 	SUBQ         DI, CX
-	JE           n38done
+	JE           n39done
 	LEAQ         windowAVX2<>+0(SB), R8
 	NEGQ         CX
 	VMOVUPS      32(R8)(CX*4), Y4
@@ -3416,7 +3490,7 @@ n38rest:
 	VMULPS       Y1, Y2, Y0
 	VMASKMOVPS   Y0, Y4, (AX)(DI*4)
 
-n38done:
+n39done:
 	VZEROUPPER
 	RET
 
@@ -3435,9 +3509,9 @@ TEXT ·normGradParamAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n39rest
+	JG           n40rest
 
-n39one:
+n40one:
 	VMOVUPS     (SI)(DI*4), Y2
 	VMOVUPS     (AX)(DI*4), Y3
 	VMOVUPS     (BX)(DI*4), Y4
@@ -3451,11 +3525,11 @@ n39one:
 	MOVQ        R8, DI
 	ADDQ        $0x08, R8
 	CMPQ        R8, CX
-	JLE         n39one
+	JLE         n40one
 
-n39rest:
+n40rest:
 	SUBQ        DI, CX
-	JE          n39done
+	JE          n40done
 	LEAQ        windowAVX2<>+0(SB), R8
 	NEGQ        CX
 	VMOVUPS     32(R8)(CX*4), Y2
@@ -3470,7 +3544,7 @@ n39rest:
 	VADDPS      Y3, Y0, Y0
 	VMASKMOVPS  Y0, Y2, (DX)(DI*4)
 
-n39done:
+n40done:
 	VZEROUPPER
 	RET
 
@@ -3494,9 +3568,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         8(DI), R8
 	CMPQ         R8, CX
-	JG           n40rest
+	JG           n41rest
 
-n40one:
+n41one:
 	VMOVUPS      (DX)(DI*4), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (BX)(DI*4), Y9
@@ -3518,11 +3592,11 @@ n40one:
 	MOVQ         R8, DI
 	ADDQ         $0x08, R8
 	CMPQ         R8, CX
-	JLE          n40one
+	JLE          n41one
 
-n40rest:
+n41rest:
 	SUBQ         DI, CX
-	JE           n40done
+	JE           n41done
 	LEAQ         windowAVX2<>+0(SB), R8
 	NEGQ         CX
 	VMOVUPS      32(R8)(CX*4), Y8
@@ -3545,6 +3619,6 @@ n40rest:
 	VFNMADD231PS Y6, Y0, Y1
 	VMASKMOVPS   Y1, Y8, (AX)(DI*4)
 
-n40done:
+n41done:
 	VZEROUPPER
 	RET

@@ -139,6 +139,11 @@ func squaresAroundAVX512(x []float32, mean float32) float32
 //go:noescape
 func sumSquaresAVX512(x []float32) float64
 
+// sum64AVX512 is Σ x in float64.
+//
+//go:noescape
+func sum64AVX512(x []float32) float64
+
 // expSumAVX512 is dst = exp(x-shift), and Σ dst.
 //
 //go:noescape

@@ -3088,6 +3088,82 @@ n26done:
 	VZEROUPPER
 	RET
 
+// func sum64AVX512(x []float32) float64
+// Requires: AVX, AVX512F, BMI2, SSE2
+TEXT ·sum64AVX512(SB), NOSPLIT, $0-32
+	MOVQ   x_base+0(FP), AX
+	MOVQ   x_len+8(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	XORQ   DX, DX
+	MOVQ   $0x00000020, BX
+	CMPQ   BX, CX
+	JG     n27single
+
+n27unrolled:
+	VMOVUPS       (AX)(DX*4), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VADDPD        Z4, Z1, Z1
+	VMOVUPS       64(AX)(DX*4), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z4, Z3, Z3
+	MOVQ          BX, DX
+	ADDQ          $0x20, BX
+	CMPQ          BX, CX
+	JLE           n27unrolled
+
+n27single:
+	LEAQ 16(DX), BX
+	CMPQ BX, CX
+	JG   n27rest
+
+n27one:
+	VMOVUPS       (AX)(DX*4), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VADDPD        Z4, Z1, Z1
+	MOVQ          BX, DX
+	ADDQ          $0x10, BX
+	CMPQ          BX, CX
+	JLE           n27one
+
+n27rest:
+	SUBQ          DX, CX
+	JE            n27done
+	MOVQ          $0x0000ffff, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS.Z     (AX)(DX*4), K1, Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VADDPD        Z4, Z1, Z1
+
+n27done:
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VPERMILPD     $0x01, X0, X1
+	VADDPD        X1, X0, X0
+	MOVSD         X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func expSumAVX512(dst []float32, x []float32, shift float32) float32
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
@@ -3101,9 +3177,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 	XORQ         BX, BX
 	MOVQ         $0x00000020, SI
 	CMPQ         SI, CX
-	JG           n27single
+	JG           n28single
 
-n27unrolled:
+n28unrolled:
 	VMOVUPS      (DX)(BX*4), Z4
 	VSUBPS       Z0, Z4, Z4
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z5
@@ -3149,14 +3225,14 @@ n27unrolled:
 	MOVQ         SI, BX
 	ADDQ         $0x20, SI
 	CMPQ         SI, CX
-	JLE          n27unrolled
+	JLE          n28unrolled
 
-n27single:
+n28single:
 	LEAQ 16(BX), SI
 	CMPQ SI, CX
-	JG   n27rest
+	JG   n28rest
 
-n27one:
+n28one:
 	VMOVUPS      (DX)(BX*4), Z4
 	VSUBPS       Z0, Z4, Z4
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z5
@@ -3181,11 +3257,11 @@ n27one:
 	MOVQ         SI, BX
 	ADDQ         $0x10, SI
 	CMPQ         SI, CX
-	JLE          n27one
+	JLE          n28one
 
-n27rest:
+n28rest:
 	SUBQ         BX, CX
-	JE           n27done
+	JE           n28done
 	MOVQ         $0x0000ffff, SI
 	BZHIQ        CX, SI, SI
 	KMOVW        SI, K1
@@ -3213,7 +3289,7 @@ n27rest:
 	VBLENDMPS    Z0, Z4, K1, Z3
 	VADDPS       Z3, Z1, Z1
 
-n27done:
+n28done:
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPS        Y0, Y1, Y1
@@ -3241,9 +3317,9 @@ TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-80
 	XORQ         SI, SI
 	LEAQ         16(SI), DI
 	CMPQ         DI, CX
-	JG           n28rest
+	JG           n29rest
 
-n28one:
+n29one:
 	VMOVUPS (DX)(SI*4), Z2
 	VMULPS  Z1, Z2, Z2
 	VMOVUPS (BX)(SI*4), Z3
@@ -3253,11 +3329,11 @@ n28one:
 	MOVQ    DI, SI
 	ADDQ    $0x10, DI
 	CMPQ    DI, CX
-	JLE     n28one
+	JLE     n29one
 
-n28rest:
+n29rest:
 	SUBQ      SI, CX
-	JE        n28done
+	JE        n29done
 	MOVQ      $0x0000ffff, DI
 	BZHIQ     CX, DI, DI
 	KMOVW     DI, K1
@@ -3268,7 +3344,7 @@ n28rest:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-n28done:
+n29done:
 	VZEROUPPER
 	RET
 
@@ -3282,17 +3358,17 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-60
 	MOVSS        s+56(FP), X0
 	VBROADCASTSS X0, Z0
 	TESTQ        CX, CX
-	JE           row29done
+	JE           row30done
 
-row29:
+row30:
 	VMOVUPS lanesAVX512_ff800000<>+0(SB), Z5
 	VMOVUPS lanesAVX512_ff800000<>+0(SB), Z6
 	XORQ    SI, SI
 	MOVQ    $0x00000020, DI
 	CMPQ    DI, BX
-	JG      n30single
+	JG      n31single
 
-n30unrolled:
+n31unrolled:
 	VMOVUPS     (DX)(SI*4), Z7
 	VMOVUPS     (AX)(SI*4), Z8
 	VFMADD231PS Z0, Z8, Z7
@@ -3306,14 +3382,14 @@ n30unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x20, DI
 	CMPQ        DI, BX
-	JLE         n30unrolled
+	JLE         n31unrolled
 
-n30single:
+n31single:
 	LEAQ 16(SI), DI
 	CMPQ DI, BX
-	JG   n30rest
+	JG   n31rest
 
-n30one:
+n31one:
 	VMOVUPS     (DX)(SI*4), Z7
 	VMOVUPS     (AX)(SI*4), Z8
 	VFMADD231PS Z0, Z8, Z7
@@ -3322,12 +3398,12 @@ n30one:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, BX
-	JLE         n30one
+	JLE         n31one
 
-n30rest:
+n31rest:
 	MOVQ        BX, DI
 	SUBQ        SI, DI
-	JE          n30done
+	JE          n31done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       DI, R8, R8
 	KMOVW       R8, K1
@@ -3339,7 +3415,7 @@ n30rest:
 	VBLENDMPS   Z7, Z8, K1, Z1
 	VMAXPS      Z5, Z1, Z5
 
-n30done:
+n31done:
 	VMAXPS        Z6, Z5, Z5
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VMAXPS        Y6, Y5, Y5
@@ -3355,9 +3431,9 @@ n30done:
 	XORQ          SI, SI
 	MOVQ          $0x00000020, DI
 	CMPQ          DI, BX
-	JG            n31single
+	JG            n32single
 
-n31unrolled:
+n32unrolled:
 	VMOVUPS      (AX)(SI*4), Z6
 	VSUBPS       Z5, Z6, Z6
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z7
@@ -3403,14 +3479,14 @@ n31unrolled:
 	MOVQ         DI, SI
 	ADDQ         $0x20, DI
 	CMPQ         DI, BX
-	JLE          n31unrolled
+	JLE          n32unrolled
 
-n31single:
+n32single:
 	LEAQ 16(SI), DI
 	CMPQ DI, BX
-	JG   n31rest
+	JG   n32rest
 
-n31one:
+n32one:
 	VMOVUPS      (AX)(SI*4), Z6
 	VSUBPS       Z5, Z6, Z6
 	VMOVUPS      lanesAVX512_c2d00000<>+0(SB), Z7
@@ -3435,12 +3511,12 @@ n31one:
 	MOVQ         DI, SI
 	ADDQ         $0x10, DI
 	CMPQ         DI, BX
-	JLE          n31one
+	JLE          n32one
 
-n31rest:
+n32rest:
 	MOVQ         BX, DI
 	SUBQ         SI, DI
-	JE           n31done
+	JE           n32done
 	MOVQ         $0x0000ffff, R8
 	BZHIQ        DI, R8, R8
 	KMOVW        R8, K1
@@ -3468,7 +3544,7 @@ n31rest:
 	VBLENDMPS    Z5, Z6, K1, Z4
 	VADDPS       Z4, Z2, Z2
 
-n31done:
+n32done:
 	VMOVUPS       lanesAVX512_3f800000<>+0(SB), Z5
 	VADDPS        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y6
@@ -3484,21 +3560,21 @@ n31done:
 	XORQ          SI, SI
 	LEAQ          16(SI), DI
 	CMPQ          DI, BX
-	JG            n32rest
+	JG            n33rest
 
-n32one:
+n33one:
 	VMOVUPS (AX)(SI*4), Z6
 	VMULPS  Z5, Z6, Z6
 	VMOVUPS Z6, (AX)(SI*4)
 	MOVQ    DI, SI
 	ADDQ    $0x10, DI
 	CMPQ    DI, BX
-	JLE     n32one
+	JLE     n33one
 
-n32rest:
+n33rest:
 	MOVQ      BX, DI
 	SUBQ      SI, DI
-	JE        n32done
+	JE        n33done
 	MOVQ      $0x0000ffff, R8
 	BZHIQ     DI, R8, R8
 	KMOVW     R8, K1
@@ -3506,12 +3582,12 @@ n32rest:
 	VMULPS    Z5, Z6, Z5
 	VMOVUPS   Z5, K1, (AX)(SI*4)
 
-n32done:
+n33done:
 	LEAQ (AX)(BX*4), AX
 	DECQ CX
-	JNZ  row29
+	JNZ  row30
 
-row29done:
+row30done:
 	VZEROUPPER
 	RET
 
@@ -3525,17 +3601,17 @@ TEXT ·softmaxGradRowsAVX512(SB), NOSPLIT, $0-68
 	MOVSS        s+64(FP), X0
 	VBROADCASTSS X0, Z0
 	TESTQ        DX, DX
-	JE           row33done
+	JE           row34done
 
-row33:
+row34:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	XORQ   SI, SI
 	MOVQ   $0x00000020, DI
 	CMPQ   DI, BX
-	JG     n34single
+	JG     n35single
 
-n34unrolled:
+n35unrolled:
 	VMOVUPS     (AX)(SI*4), Z3
 	VMOVUPS     (CX)(SI*4), Z4
 	VFMADD231PS Z4, Z3, Z1
@@ -3545,26 +3621,26 @@ n34unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x20, DI
 	CMPQ        DI, BX
-	JLE         n34unrolled
+	JLE         n35unrolled
 
-n34single:
+n35single:
 	LEAQ 16(SI), DI
 	CMPQ DI, BX
-	JG   n34rest
+	JG   n35rest
 
-n34one:
+n35one:
 	VMOVUPS     (AX)(SI*4), Z3
 	VMOVUPS     (CX)(SI*4), Z4
 	VFMADD231PS Z4, Z3, Z1
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, BX
-	JLE         n34one
+	JLE         n35one
 
-n34rest:
+n35rest:
 	MOVQ        BX, DI
 	SUBQ        SI, DI
-	JE          n34done
+	JE          n35done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       DI, R8, R8
 	KMOVW       R8, K1
@@ -3572,7 +3648,7 @@ n34rest:
 	VMOVUPS.Z   (CX)(SI*4), K1, Z4
 	VFMADD231PS Z4, Z3, Z1
 
-n34done:
+n35done:
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y3
 	VADDPS        Y3, Y1, Y1
@@ -3586,9 +3662,9 @@ n34done:
 	XORQ          SI, SI
 	LEAQ          16(SI), DI
 	CMPQ          DI, BX
-	JG            n35rest
+	JG            n36rest
 
-n35one:
+n36one:
 	VMOVUPS (CX)(SI*4), Z4
 	VMULPS  Z0, Z4, Z4
 	VMOVUPS (AX)(SI*4), Z5
@@ -3598,12 +3674,12 @@ n35one:
 	MOVQ    DI, SI
 	ADDQ    $0x10, DI
 	CMPQ    DI, BX
-	JLE     n35one
+	JLE     n36one
 
-n35rest:
+n36rest:
 	MOVQ      BX, DI
 	SUBQ      SI, DI
-	JE        n35done
+	JE        n36done
 	MOVQ      $0x0000ffff, R8
 	BZHIQ     DI, R8, R8
 	KMOVW     R8, K1
@@ -3614,13 +3690,13 @@ n35rest:
 	VMULPS    Z3, Z4, Z3
 	VMOVUPS   Z3, K1, (AX)(SI*4)
 
-n35done:
+n36done:
 	LEAQ (AX)(BX*4), AX
 	LEAQ (CX)(BX*4), CX
 	DECQ DX
-	JNZ  row33
+	JNZ  row34
 
-row33done:
+row34done:
 	VZEROUPPER
 	RET
 
@@ -3639,9 +3715,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n36rest
+	JG           n37rest
 
-n36one:
+n37one:
 	VMOVUPS     (SI)(DI*4), Z2
 	VMOVUPS     (DX)(DI*4), Z3
 	VSUBPS      Z0, Z3, Z3
@@ -3652,11 +3728,11 @@ n36one:
 	MOVQ        R8, DI
 	ADDQ        $0x10, R8
 	CMPQ        R8, CX
-	JLE         n36one
+	JLE         n37one
 
-n36rest:
+n37rest:
 	SUBQ        DI, CX
-	JE          n36done
+	JE          n37done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       CX, R8, R8
 	KMOVW       R8, K1
@@ -3668,7 +3744,7 @@ n36rest:
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (AX)(DI*4)
 
-n36done:
+n37done:
 	VZEROUPPER
 	RET
 
@@ -3688,9 +3764,9 @@ TEXT ·normGradSumsAVX512(SB), NOSPLIT, $0-88
 	XORQ         SI, SI
 	MOVQ         $0x00000020, DI
 	CMPQ         DI, CX
-	JG           n37single
+	JG           n38single
 
-n37unrolled:
+n38unrolled:
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (BX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -3708,14 +3784,14 @@ n37unrolled:
 	MOVQ        DI, SI
 	ADDQ        $0x20, DI
 	CMPQ        DI, CX
-	JLE         n37unrolled
+	JLE         n38unrolled
 
-n37single:
+n38single:
 	LEAQ 16(SI), DI
 	CMPQ DI, CX
-	JG   n37rest
+	JG   n38rest
 
-n37one:
+n38one:
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (BX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -3726,11 +3802,11 @@ n37one:
 	MOVQ        DI, SI
 	ADDQ        $0x10, DI
 	CMPQ        DI, CX
-	JLE         n37one
+	JLE         n38one
 
-n37rest:
+n38rest:
 	SUBQ        SI, CX
-	JE          n37done
+	JE          n38done
 	MOVQ        $0x0000ffff, DI
 	BZHIQ       CX, DI, DI
 	KMOVW       DI, K1
@@ -3742,7 +3818,7 @@ n37rest:
 	VSUBPS      Z0, Z6, Z0
 	VFMADD231PS Z0, Z5, Z3
 
-n37done:
+n38done:
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPS        Y0, Y1, Y1
@@ -3787,9 +3863,9 @@ TEXT ·normGradAVX512(SB), NOSPLIT, $0-112
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n38rest
+	JG           n39rest
 
-n38one:
+n39one:
 	VMOVUPS      (BX)(DI*4), Z4
 	VMOVUPS      (SI)(DI*4), Z5
 	VMULPS       Z5, Z4, Z4
@@ -3803,11 +3879,11 @@ n38one:
 	MOVQ         R8, DI
 	ADDQ         $0x10, R8
 	CMPQ         R8, CX
-	JLE          n38one
+	JLE          n39one
 
-n38rest:
+n39rest:
 	SUBQ         DI, CX
-	JE           n38done
+	JE           n39done
 	MOVQ         $0x0000ffff, R8
 	BZHIQ        CX, R8, R8
 	KMOVW        R8, K1
@@ -3822,7 +3898,7 @@ n38rest:
 	VMULPS       Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)(DI*4)
 
-n38done:
+n39done:
 	VZEROUPPER
 	RET
 
@@ -3841,9 +3917,9 @@ TEXT ·normGradParamAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n39rest
+	JG           n40rest
 
-n39one:
+n40one:
 	VMOVUPS     (SI)(DI*4), Z2
 	VMOVUPS     (AX)(DI*4), Z3
 	VMOVUPS     (BX)(DI*4), Z4
@@ -3857,11 +3933,11 @@ n39one:
 	MOVQ        R8, DI
 	ADDQ        $0x10, R8
 	CMPQ        R8, CX
-	JLE         n39one
+	JLE         n40one
 
-n39rest:
+n40rest:
 	SUBQ        DI, CX
-	JE          n39done
+	JE          n40done
 	MOVQ        $0x0000ffff, R8
 	BZHIQ       CX, R8, R8
 	KMOVW       R8, K1
@@ -3876,7 +3952,7 @@ n39rest:
 	VADDPS      Z2, Z0, Z0
 	VMOVUPS     Z0, K1, (DX)(DI*4)
 
-n39done:
+n40done:
 	VZEROUPPER
 	RET
 
@@ -3900,9 +3976,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-104
 	XORQ         DI, DI
 	LEAQ         16(DI), R8
 	CMPQ         R8, CX
-	JG           n40rest
+	JG           n41rest
 
-n40one:
+n41one:
 	VMOVUPS      (DX)(DI*4), Z8
 	VMULPS       Z0, Z8, Z8
 	VMOVUPS      (BX)(DI*4), Z9
@@ -3924,11 +4000,11 @@ n40one:
 	MOVQ         R8, DI
 	ADDQ         $0x10, R8
 	CMPQ         R8, CX
-	JLE          n40one
+	JLE          n41one
 
-n40rest:
+n41rest:
 	SUBQ         DI, CX
-	JE           n40done
+	JE           n41done
 	MOVQ         $0x0000ffff, R8
 	BZHIQ        CX, R8, R8
 	KMOVW        R8, K1
@@ -3951,6 +4027,6 @@ n40rest:
 	VFNMADD231PS Z6, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(DI*4)
 
-n40done:
+n41done:
 	VZEROUPPER
 	RET

@@ -37,6 +37,7 @@ func BenchmarkKernels(b *testing.B) {
 		{"LayerNorm", 2 * tokens * width, func() { LayerNorm(small(x), small(y), gamma, gamma, tokens, width, 1e-12) }},
 		{"LayerNormGrad", 3 * tokens * width, func() { LayerNormGrad(small(x), row[:width], gamma, small(y), gamma, small(z), tokens, width, 1e-12) }},
 		{"CrossEntropy", tokens * 77, func() { _ = CrossEntropy(row[:inner], x[:inner*77], ids[:inner:inner], inner, 77, 0) }},
+		{"CrossEntropySmoothed", tokens * 77, func() { _ = CrossEntropy(row[:inner], x[:inner*77], ids[:inner:inner], inner, 77, 0.1) }},
 		{"GatherRows", 2 * tokens * width, func() { _ = GatherRows(small(x), y, ids, width) }},
 		{"ScatterAddRows", 3 * tokens * width, func() { _ = ScatterAddRows(y, small(x), ids, width) }},
 		{"AdamW", 7 * tokens * inner, func() {

@@ -265,3 +265,18 @@ func TestShapesThatDoNotFitPanic(t *testing.T) {
 		mustPanic(t, name, f)
 	}
 }
+
+func TestSum64(t *testing.T) {
+	x := normal(70, 6)
+	eachVersion(t, func(t *testing.T) {
+		for n := range 70 {
+			var want float64
+			for _, v := range x[:n] {
+				want += float64(v)
+			}
+			if got := vec.sum64(x[:n]); math.Abs(got-want) > 1e-13*float64(n) {
+				t.Errorf("sum64 of %d elements is %v, want %v", n, got, want)
+			}
+		}
+	})
+}

@@ -82,14 +82,10 @@ func (t *lossTask) crossEntropy(r int) {
 	top := vec.max(x)
 	logSum := math.Log(float64(vec.expSum(s.a, x, top)))
 	scratches.Put(s)
-	loss := logSum - float64(x[label]-top)
+	loss := logSum - (float64(x[label]) - float64(top))
 	if t.param != 0 {
-		var mean float64
-		for _, v := range x {
-			mean += float64(v - top)
-		}
-		eps := float64(t.param)
-		loss = (1-eps)*loss + eps*(logSum-mean/float64(len(x)))
+		mean, eps := vec.sum64(x)/float64(len(x)), float64(t.param)
+		loss = (1-eps)*loss + eps*(logSum-(mean-float64(top)))
 	}
 	t.dst[r] = float32(loss)
 }

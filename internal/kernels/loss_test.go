@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 )
@@ -106,5 +107,84 @@ func TestLossOfExtremeLogits(t *testing.T) {
 		bad := math.NaN()
 		compare(t, "losses", loss, []float64{0, 2000, bad, bad, 0}, 0, 0)
 		compare(t, "gradients", grad, []float64{0, 0, 1, -1, bad, bad, bad, bad, 0, 0}, 0, 0)
+	})
+}
+
+// smoothedOf is the cross-entropy with label smoothing and its gradient in float64, by logarithms of the softmax, which
+// do not underflow.
+func smoothedOf(x []float64, label int, smoothing float64) (loss float64, grad []float64) {
+	top := math.Inf(-1)
+	for _, v := range x {
+		top = math.Max(top, v)
+	}
+	var sum float64
+	for _, v := range x {
+		sum += math.Exp(v - top)
+	}
+	logSum := math.Log(sum)
+	for j, v := range x {
+		share := smoothing / float64(len(x))
+		if j == label {
+			share += 1 - smoothing
+		}
+		loss -= share * (v - top - logSum)
+		grad = append(grad, math.Exp(v-top)/sum-share)
+	}
+	return loss, grad
+}
+
+// Logits small and large, far from zero, and special values at every place of a vector.
+func TestLabelSmoothingOverTheRange(t *testing.T) {
+	eachVersion(t, func(t *testing.T) {
+		check := func(what string, logits []float32, classes int, smoothing float32) {
+			t.Helper()
+			rows := len(logits) / classes
+			labels, loss, grad := make([]int64, rows), make([]float32, rows), make([]float32, rows*classes)
+			var wantLoss, wantGrad []float64
+			for r := range labels {
+				labels[r] = int64(r * 31 % classes)
+				l, g := smoothedOf(float64s(logits[r*classes:(r+1)*classes]), int(labels[r]), float64(smoothing))
+				wantLoss, wantGrad = append(wantLoss, l), append(wantGrad, g...)
+			}
+			if err := errors.Join(CrossEntropy(loss, logits, labels, rows, classes, smoothing), CrossEntropyGrad(grad, logits, labels, rows, classes, smoothing, 1)); err != nil {
+				t.Fatal(err)
+			}
+			compare(t, what+": loss", loss, wantLoss, 1e-6, 1e-6)
+			compare(t, what+": gradient", grad, wantGrad, 1e-6, 3e-7)
+		}
+		for _, classes := range []int{1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 77, 1000, 5000} {
+			for _, scale := range []float32{0, 1e-30, 1e-3, 1, 30, 1e4, 1e30} {
+				for _, shift := range []float32{0, -1e4, 1e6} {
+					for _, smoothing := range []float32{0.01, 0.1, 0.9} {
+						x := normal(5*classes, uint64(classes))
+						for i := range x {
+							x[i] = x[i]*scale + shift
+						}
+						check(fmt.Sprintf("%d classes, scale %v, shift %v, smoothing %v", classes, scale, shift, smoothing), x, classes, smoothing)
+					}
+				}
+			}
+		}
+		for _, classes := range []int{2, 9, 37} {
+			for _, bad := range []float32{nan, inf, -inf, math.MaxFloat32, -math.MaxFloat32} {
+				x := normal(classes*classes, 3) // in each row at another place
+				for r := range classes {
+					x[r*classes+r] = bad
+				}
+				check(fmt.Sprintf("%v among %d classes", bad, classes), x, classes, 0.1)
+			}
+			x := make([]float32, classes)
+			for i := range x {
+				x[i] = -inf
+			}
+			check(fmt.Sprintf("%d classes of -Inf", classes), x, classes, 0.1)
+			for i := range x {
+				x[i] = math.MaxFloat32
+				if i%2 == 1 {
+					x[i] = -math.MaxFloat32
+				}
+			}
+			check(fmt.Sprintf("%d classes of ±MaxFloat32", classes), x, classes, 0.1)
+		}
 	})
 }

@@ -157,6 +157,19 @@ func sumSquaresGo(x []float32) float64 {
 	return (s[0] + s[1]) + (s[2] + s[3])
 }
 
+func sum64Go(x []float32) float64 {
+	var s [4]float64
+	for ; len(x) >= 4; x = x[4:] {
+		for j := range s {
+			s[j] += float64(x[j])
+		}
+	}
+	for j, v := range x {
+		s[j] += float64(v)
+	}
+	return (s[0] + s[1]) + (s[2] + s[3])
+}
+
 func softmaxGradGo(dx, y, dy []float32, dot, s float32) {
 	y, dy = y[:len(dx)], dy[:len(dx)]
 	for i := range dx {

@@ -69,6 +69,10 @@ func TestNaNStaysWhereItBelongs(t *testing.T) {
 				LayerNormGrad(dx, sums[:width], sums[width:], normal(rows*width, 3), gamma, x, rows, width, 1e-5)
 				return sums
 			}, func(_, c int) bool { return c%width == col }, 2 * width},
+			{"CrossEntropy, smoothed", func(x []float32) []float32 {
+				loss := make([]float32, rows)
+				return done(loss, CrossEntropy(loss, x, labels, rows, width, 0.1))
+			}, sameRow, 1},
 			{"CrossEntropyGrad", func(x []float32) []float32 {
 				d := out()
 				return done(d, CrossEntropyGrad(d, x, labels, rows, width, 0, 1))

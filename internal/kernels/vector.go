@@ -31,6 +31,7 @@ type vector struct {
 	normGrad      func(dx, x, gamma, dy []float32, mean, rstd, a, b float32)       // dx = rstd·(γ·dy - a - b·x̂)
 	normGradParam func(dgamma, dbeta, x, dy []float32, mean, rstd float32)         // dγ += dy·x̂, dβ += dy
 	sumSquares    func(x []float32) float64
+	sum64         func(x []float32) float64 // Σ x in float64
 	adamW         func(param, grad, m, v []float32, s *adamWScalars)
 }
 
@@ -48,5 +49,5 @@ var portable = vector{
 	max: maxGo, sum: sumGo, dot: dotGo, squaresAround: squaresAroundGo,
 	expSum: expSumGo, softmaxGrad: softmaxGradGo, softmaxRows: softmaxRowsGo, softmaxGradRows: softmaxGradRowsGo,
 	normalize: normalizeGo, normGradSums: normGradSumsGo, normGrad: normGradGo, normGradParam: normGradParamGo,
-	sumSquares: sumSquaresGo, adamW: adamWGo,
+	sumSquares: sumSquaresGo, sum64: sum64Go, adamW: adamWGo,
 }

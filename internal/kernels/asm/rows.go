@@ -57,12 +57,13 @@ func (s *isa) reductions() {
 	})
 	s.result(s.total(acc))
 
-	s.sumSquares()
+	s.widened("sumSquares", "Σ x² in float64.", func(half, acc VecVirtual) { VFMADD231PD(half, half, acc) })
+	s.widened("sum64", "Σ x in float64.", func(half, acc VecVirtual) { VADDPD(half, acc, acc) })
 }
 
-// sumSquares widens to float64 half a vector at a time.
-func (s *isa) sumSquares() {
-	s.function("sumSquares", "(x []float32) float64", "sumSquares"+s.name+" is Σ x² in float64.")
+// widened is a sum in float64, to which half a vector at a time is added.
+func (s *isa) widened(name, doc string, add func(half, acc VecVirtual)) {
+	s.function(name, "(x []float32) float64", name+s.name+" is "+doc)
 	x, n := slicePtr("x"), sliceLen("x")
 	acc := s.accumulators(chains, s.zero)
 	s.each(n, 2, func(at func(GPVirtual) Mem, u int) {
@@ -78,8 +79,8 @@ func (s *isa) sumSquares() {
 			VEXTRACTF128(Imm(1), v, half)
 		}
 		VCVTPS2PD(half, high)
-		VFMADD231PD(low, low, acc[2*u])
-		VFMADD231PD(high, high, acc[2*u+1])
+		add(low, acc[2*u])
+		add(high, acc[2*u+1])
 	})
 	VADDPD(acc[2], acc[0], acc[0])
 	VADDPD(acc[3], acc[1], acc[1])
