@@ -140,7 +140,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 	y, z, w, row := append([]float32{}, x...), append([]float32{}, x...), append([]float32{}, x...), make([]float32, h*d)
 	grads := [3][]float32{make([]float32, len(x)), make([]float32, len(x)), make([]float32, len(x))}
 	mask, labels, ids := make([]float32, b*s), make([]int64, b*s), make([]int64, b*s)
-	loss := make([]float32, b*s)
+	loss, touched := make([]float32, b*s), []int32{3, 1, 2}
 	shape := AttentionShape{Batch: b, SeqQ: s, SeqK: s, Heads: h, HeadDim: d}
 	eachVersion(t, func(t *testing.T) {
 		for name, f := range map[string]func(){
@@ -158,6 +158,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			"Scatter":       func() { _ = ScatterAddRows(y, x, ids, h*d) },
 			"AdamW":         func() { AdamW(y, x, grads[0], grads[1], AdamWStep{GradScale: 1, BiasCorr1: 1, BiasCorr2: 1}) },
 			"SumSquares":    func() { SumSquares(x) },
+			"SquaresOfRows": func() { SumSquaresRows(x, touched, h*d) },
 		} {
 			f()
 			if n := testing.AllocsPerRun(20, f); n != 0 {

@@ -9,6 +9,10 @@ import (
 func BenchmarkKernels(b *testing.B) {
 	const tokens, width, inner = 2048, 384, 1536
 	x, y, z, u := normal(tokens*inner, 1), normal(tokens*inner, 2), normal(tokens*inner, 3), normal(tokens*inner, 4)
+	var touched []int32 // rows of a table, as a batch reads them
+	for i := range 1500 {
+		touched = append(touched, int32(i*7919%(tokens*inner/width)))
+	}
 	row, gamma := normal(inner, 5), normal(width, 6)
 	small := func(s []float32) []float32 { return s[:tokens*width] }
 	ids := make([]int64, tokens)
@@ -44,6 +48,7 @@ func BenchmarkKernels(b *testing.B) {
 			AdamW(x, y, z, u, AdamWStep{LR: 1e-9, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, GradScale: 1, BiasCorr1: 0.1, BiasCorr2: 0.001})
 		}},
 		{"SumSquares", tokens * inner, func() { SumSquares(y) }},
+		{"SumSquaresRows", len(touched) * width, func() { SumSquaresRows(y, touched, width) }},
 	} {
 		if k.name == "CrossEntropy" {
 			for i := range ids {

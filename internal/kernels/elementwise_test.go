@@ -280,3 +280,35 @@ func TestSum64(t *testing.T) {
 		}
 	})
 }
+
+// Sums over whole slices and over rows are the same to the bit on any number of threads.
+func TestSumsDoNotDependOnThreads(t *testing.T) {
+	const rows, width = 301, 385
+	x := normal(rows*width, 6)
+	var index []int32
+	for i := range rows * 2 {
+		index = append(index, int32(i*i%rows))
+	}
+	lists := [][]int32{nil, {300}, {5, 5}, index}
+	eachVersion(t, func(t *testing.T) {
+		for i, list := range lists {
+			var want float64
+			for _, r := range list {
+				for _, v := range x[int(r)*width : (int(r)+1)*width] {
+					want += float64(v) * float64(v)
+				}
+			}
+			if got := SumSquaresRows(x, list, width); math.Abs(got-want) > 1e-12*want {
+				t.Errorf("SumSquaresRows of list %d is %v, want %v", i, got, want)
+			}
+		}
+		threads(t, 1)
+		sum, squares, top, ofRows := Sum(x), SumSquares(x), Max(x), SumSquaresRows(x, index, width)
+		for th := 2; th < 9; th++ {
+			threads(t, th)
+			if Sum(x) != sum || SumSquares(x) != squares || Max(x) != top || SumSquaresRows(x, index, width) != ofRows {
+				t.Errorf("on %d threads the sums are not what they are on one", th)
+			}
+		}
+	})
+}

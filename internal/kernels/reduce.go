@@ -11,6 +11,42 @@ func SumSquares(x []float32) float64 {
 	return reduceAll(sumSquaresPart, addFloat64, 0, x)
 }
 
+// SumSquaresRows is Σ x² in float64 over some rows of x[n, width], each counted as often as index names it. The result
+// is the same bit for bit whatever the number of threads: each row is added up by itself, and the sums of the rows are
+// in the order of index.
+func SumSquaresRows(x []float32, index []int32, width int) float64 {
+	t := rowSquaresTasks.Get()
+	t.x, t.index, t.width = x, index, width
+	if cap(t.sums) < len(index) {
+		t.sums = make([]float64, len(index))
+	}
+	t.sums = t.sums[:len(index)]
+	parallel.Run(len(index), rowGrain(width, cheapGrain), t)
+	var sum float64
+	for _, s := range t.sums {
+		sum += s
+	}
+	t.x, t.index = nil, nil
+	rowSquaresTasks.Put(t)
+	return sum
+}
+
+// rowSquaresTask adds up rows.
+type rowSquaresTask struct {
+	x     []float32
+	index []int32
+	width int
+	sums  []float64 // one of each row of index
+}
+
+var rowSquaresTasks parallel.Free[rowSquaresTask]
+
+func (t *rowSquaresTask) Chunk(_, lo, hi int) {
+	for i, r := range t.index[lo:hi] {
+		t.sums[lo+i] = vec.sumSquares(t.x[int(r)*t.width : (int(r)+1)*t.width])
+	}
+}
+
 // Sum is Σ x, added up in float32 within blocks and in float64 between them.
 func Sum(x []float32) float64 { return reduceAll(sumPart, addFloat64, 0, x) }
 
@@ -40,25 +76,30 @@ func maxPart(x []float32) float64 { return float64(vec.max(x)) }
 type reduceTask struct {
 	part    func(x []float32) float64
 	x       []float32
-	results []float64 // one of each chunk
+	results []float64 // one of each block
 }
 
 var reduceTasks parallel.Free[reduceTask]
 
-func (t *reduceTask) Chunk(c, lo, hi int) {
-	t.results[c] = t.part(t.x[lo:hi])
+// reduceBlock is how many elements are reduced in one go.
+const reduceBlock = cheapGrain
+
+func (t *reduceTask) Chunk(_, lo, hi int) {
+	for b := lo; b < hi; b++ {
+		t.results[b] = t.part(t.x[b*reduceBlock : min((b+1)*reduceBlock, len(t.x))])
+	}
 }
 
-// reduceAll combines the results of the chunks in their order.
+// reduceAll combines the results of blocks in their order, which is the same whatever the number of threads.
 func reduceAll(part func(x []float32) float64, combine func(a, b float64) float64, zero float64, x []float32) float64 {
 	t := reduceTasks.Get()
 	t.part, t.x = part, x
-	chunks := parallel.Chunks(len(x), cheapGrain)
-	if cap(t.results) < chunks {
-		t.results = make([]float64, chunks)
+	blocks := (len(x) + reduceBlock - 1) / reduceBlock
+	if cap(t.results) < blocks {
+		t.results = make([]float64, blocks)
 	}
-	t.results = t.results[:chunks]
-	parallel.Run(len(x), cheapGrain, t)
+	t.results = t.results[:blocks]
+	parallel.Run(blocks, 1, t)
 	for _, r := range t.results {
 		zero = combine(zero, r)
 	}

@@ -42,6 +42,13 @@ func TestNaNStaysWhereItBelongs(t *testing.T) {
 				return s
 			}, sameColumn, width},
 			{"SumSquares", func(x []float32) []float32 { return []float32{float32(SumSquares(x))} }, all, 1},
+			{"SumSquaresRows", func(x []float32) []float32 {
+				sums := make([]float32, rows)
+				for r := range sums {
+					sums[r] = float32(SumSquaresRows(x, []int32{int32(r)}, width))
+				}
+				return sums
+			}, sameRow, 1},
 			{"SoftmaxRows", func(x []float32) []float32 { y := out(); SoftmaxRows(y, x, rows, width); return y }, sameRow, width},
 			{"SoftmaxRowsGrad", func(x []float32) []float32 {
 				y, dx := out(), out()
