@@ -116,7 +116,8 @@ func (o *optimizer) gradient() []float32 {
 	return o.weights.grad
 }
 
-// norm returns the L2 norm of the gradient.
+// norm returns the L2 norm of the gradient. It does not depend on the number
+// of threads.
 func (o *optimizer) norm() float64 {
 	grad := o.gradient()
 	var sum float64
@@ -124,9 +125,7 @@ func (o *optimizer) norm() float64 {
 		sum += kernels.SumSquares(grad[s.lo:s.hi])
 	}
 	for _, t := range o.tables {
-		for _, r := range t.gradRows(o) {
-			sum += kernels.SumSquares(t.row(t.in(grad), r))
-		}
+		sum += kernels.SumSquaresRows(t.in(grad), t.gradRows(o), t.width)
 	}
 	return math.Sqrt(sum)
 }

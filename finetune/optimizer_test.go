@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/parallel"
 )
 
 func testWeights(t *testing.T, params []*parameter, initial map[string][]float32) *weights {
@@ -178,5 +179,46 @@ func TestDecayAndOrder(t *testing.T) {
 	}
 	if w.count() != 2+2400+4+16+1+8 {
 		t.Errorf("%d values", w.count())
+	}
+}
+
+// The norm of the gradient is the same to the bit on any number of threads.
+func TestNormDoesNotDependOnThreads(t *testing.T) {
+	const rows, width = 3000, 48
+	w := testWeights(t, []*parameter{
+		{name: "table", shape: []int64{rows, width}, table: "input_ids"},
+		{name: "kernel", shape: []int64{400, 301}},
+		{name: "bias", shape: []int64{301}},
+	}, nil)
+	o := newOptimizer(w, Schedule{"constant", 0, 1}, &Config{Settings: Settings{GradAccum: 1}})
+	rng := rand.New(rand.NewPCG(3, 4))
+	var want float64
+	fill := func(x []float32) {
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+			want += float64(x[i]) * float64(x[i])
+		}
+	}
+	table := o.tables[0]
+	for i := range 1100 {
+		r := i * 7919 % rows
+		table.rows.Add(r, rows)
+		fill(table.row(table.param.grad, int32(r)))
+	}
+	fill(param(w, "kernel").grad)
+	fill(param(w, "bias").grad)
+	want = math.Sqrt(want)
+
+	defer parallel.SetThreads(parallel.Threads())
+	parallel.SetThreads(1)
+	one := o.norm()
+	if math.Abs(one-want) > 1e-9*want {
+		t.Errorf("norm %v, want %v", one, want)
+	}
+	for n := 2; n <= 8; n++ {
+		parallel.SetThreads(n)
+		if got := o.norm(); got != one {
+			t.Errorf("norm %v on %d threads, %v on one", got, n, one)
+		}
 	}
 }
