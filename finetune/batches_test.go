@@ -188,27 +188,3 @@ func TestShuffleIsUniform(t *testing.T) {
 		}
 	}
 }
-
-func TestDropoutMask(t *testing.T) {
-	mask := make([]float32, 100_000)
-	dropoutMask(mask, 0.1, randomKey(1, streamDropout, 3))
-	zeros := 0
-	for _, v := range mask {
-		switch v {
-		case 0:
-			zeros++
-		case float32(1 / 0.9):
-		default:
-			t.Fatalf("mask has %v", v)
-		}
-	}
-	if math.Abs(float64(zeros)/1e5-0.1) > 0.004 {
-		t.Errorf("%d of 100000 dropped, want a tenth", zeros)
-	}
-	dropoutMask(mask, 0, 1)
-	for _, v := range mask {
-		if v != 1 {
-			t.Fatal("dropout 0 changes values")
-		}
-	}
-}

@@ -43,15 +43,3 @@ func shuffle[T any](x []T, key uint64) {
 		x[i], x[hi] = x[hi], x[i]
 	}
 }
-
-// dropoutMask fills dst with 0 (with probability p) and 1/(1-p).
-func dropoutMask(dst []float32, p float64, key uint64) {
-	threshold := uint64(p * (1 << 32))
-	keep := float32(1 / (1 - p))
-	for i := range dst {
-		dst[i] = keep
-		if randomAt(key, i)>>32 < threshold {
-			dst[i] = 0
-		}
-	}
-}

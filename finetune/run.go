@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime/debug"
 
+	"github.com/ftk-go/ftk/internal/kernels"
 	"github.com/ftk-go/ftk/internal/vm"
 )
 
@@ -101,7 +102,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 // drop draws the dropout masks of a batch.
 func (t *trainer) drop(p *plan, batch int) {
 	if p.dropout != nil {
-		dropoutMask(p.dropout, t.Dropout, randomKey(t.Seed, streamDropout, uint64(t.epoch), uint64(batch)))
+		kernels.DropoutMask(p.dropout, t.Dropout, randomKey(t.Seed, streamDropout, uint64(t.epoch), uint64(batch)))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/kernels"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/parallel"
 	"github.com/ftk-go/ftk/internal/vm"
@@ -111,7 +112,7 @@ func (s *Stepper) Step() (float32, error) {
 	s.opt.fetch(s.batch)
 	if s.plan.dropout != nil {
 		s.drawn++
-		dropoutMask(s.plan.dropout, s.net.dropout, s.drawn)
+		kernels.DropoutMask(s.plan.dropout, s.net.dropout, s.drawn)
 	}
 	if err := s.plan.run(s.batch); err != nil {
 		return 0, err

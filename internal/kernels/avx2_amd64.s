@@ -3622,3 +3622,281 @@ n41rest:
 n41done:
 	VZEROUPPER
 	RET
+
+// func dropoutMaskAVX2(dst []float32, counter uint64, keys *[20]uint32, threshold uint32, keep float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·dropoutMaskAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         keys+32(FP), DX
+	MOVSS        keep+44(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVL         threshold+40(FP), BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	MOVQ         counter+24(FP), BX
+	VMOVQ        BX, X2
+	VPBROADCASTQ X2, Y2
+	VPADDQ       quadsAVX2_0_1<>+0(SB), Y2, Y3
+	VPADDQ       quadsAVX2_4_1<>+0(SB), Y2, Y2
+	XORQ         BX, BX
+
+block:
+	CMPQ         BX, CX
+	JGE          done
+	VPSRLQ       $0x20, Y3, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VPSRLQ       $0x20, Y2, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VPBROADCASTD (DX), Y10
+	VPBROADCASTD 4(DX), Y11
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y3, Y12
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y5, Y5
+	VPSRLQ       $0x20, Y12, Y13
+	VPSRLQ       $0x20, Y5, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y10, Y14, Y14
+	VPXOR        Y6, Y13, Y13
+	VPXOR        Y11, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y2, Y4
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y8, Y6
+	VPSRLQ       $0x20, Y4, Y8
+	VPSRLQ       $0x20, Y6, Y15
+	VPXOR        Y7, Y15, Y15
+	VPXOR        Y10, Y15, Y15
+	VPXOR        Y9, Y8, Y8
+	VPXOR        Y11, Y8, Y8
+	VPBROADCASTD 8(DX), Y7
+	VPBROADCASTD 12(DX), Y9
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y10
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y11
+	VPSRLQ       $0x20, Y10, Y13
+	VPSRLQ       $0x20, Y11, Y14
+	VPXOR        Y5, Y14, Y14
+	VPXOR        Y7, Y14, Y14
+	VPXOR        Y12, Y13, Y13
+	VPXOR        Y9, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y5
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y5, Y12
+	VPSRLQ       $0x20, Y8, Y15
+	VPXOR        Y6, Y15, Y15
+	VPXOR        Y7, Y15, Y15
+	VPXOR        Y4, Y12, Y12
+	VPXOR        Y9, Y12, Y12
+	VPBROADCASTD 16(DX), Y4
+	VPBROADCASTD 20(DX), Y6
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y7
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y9
+	VPSRLQ       $0x20, Y7, Y13
+	VPSRLQ       $0x20, Y9, Y14
+	VPXOR        Y11, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y6, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y10
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y11
+	VPSRLQ       $0x20, Y10, Y12
+	VPSRLQ       $0x20, Y11, Y15
+	VPXOR        Y8, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y5, Y12, Y12
+	VPXOR        Y6, Y12, Y12
+	VPBROADCASTD 24(DX), Y4
+	VPBROADCASTD 28(DX), Y5
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y6
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y8
+	VPSRLQ       $0x20, Y6, Y13
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y9, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y7, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y7
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y9
+	VPSRLQ       $0x20, Y7, Y12
+	VPSRLQ       $0x20, Y9, Y15
+	VPXOR        Y11, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y10, Y12, Y12
+	VPXOR        Y5, Y12, Y12
+	VPBROADCASTD 32(DX), Y4
+	VPBROADCASTD 36(DX), Y5
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y10
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y11
+	VPSRLQ       $0x20, Y10, Y13
+	VPSRLQ       $0x20, Y11, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y6, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y6
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y8
+	VPSRLQ       $0x20, Y6, Y12
+	VPSRLQ       $0x20, Y8, Y15
+	VPXOR        Y9, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y7, Y12, Y12
+	VPXOR        Y5, Y12, Y12
+	VPBROADCASTD 40(DX), Y4
+	VPBROADCASTD 44(DX), Y5
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y7
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y9
+	VPSRLQ       $0x20, Y7, Y13
+	VPSRLQ       $0x20, Y9, Y14
+	VPXOR        Y11, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y10
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y11
+	VPSRLQ       $0x20, Y10, Y12
+	VPSRLQ       $0x20, Y11, Y15
+	VPXOR        Y8, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y6, Y12, Y12
+	VPXOR        Y5, Y12, Y12
+	VPBROADCASTD 48(DX), Y4
+	VPBROADCASTD 52(DX), Y5
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y6
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y8
+	VPSRLQ       $0x20, Y6, Y13
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y9, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y7, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y7
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y9
+	VPSRLQ       $0x20, Y7, Y12
+	VPSRLQ       $0x20, Y9, Y15
+	VPXOR        Y11, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y10, Y12, Y12
+	VPXOR        Y5, Y12, Y12
+	VPBROADCASTD 56(DX), Y4
+	VPBROADCASTD 60(DX), Y5
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y10
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y11
+	VPSRLQ       $0x20, Y10, Y13
+	VPSRLQ       $0x20, Y11, Y14
+	VPXOR        Y8, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y6, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y6
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y8
+	VPSRLQ       $0x20, Y6, Y12
+	VPSRLQ       $0x20, Y8, Y15
+	VPXOR        Y9, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y7, Y12, Y12
+	VPXOR        Y5, Y12, Y12
+	VPBROADCASTD 64(DX), Y4
+	VPBROADCASTD 68(DX), Y5
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y7
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y9
+	VPSRLQ       $0x20, Y7, Y13
+	VPSRLQ       $0x20, Y9, Y14
+	VPXOR        Y11, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y10, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y10
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y11
+	VPSRLQ       $0x20, Y10, Y12
+	VPSRLQ       $0x20, Y11, Y15
+	VPXOR        Y8, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y6, Y12, Y12
+	VPXOR        Y5, Y12, Y12
+	VPBROADCASTD 72(DX), Y4
+	VPBROADCASTD 76(DX), Y5
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y14, Y6
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y13, Y8
+	VPSRLQ       $0x20, Y6, Y13
+	VPSRLQ       $0x20, Y8, Y14
+	VPXOR        Y9, Y14, Y14
+	VPXOR        Y4, Y14, Y14
+	VPXOR        Y7, Y13, Y13
+	VPXOR        Y5, Y13, Y13
+	VPMULUDQ     lanesAVX2_d2511f53<>+0(SB), Y15, Y7
+	VPMULUDQ     lanesAVX2_cd9e8d57<>+0(SB), Y12, Y9
+	VPSRLQ       $0x20, Y7, Y12
+	VPSRLQ       $0x20, Y9, Y15
+	VPXOR        Y11, Y15, Y15
+	VPXOR        Y4, Y15, Y15
+	VPXOR        Y10, Y12, Y12
+	VPXOR        Y5, Y12, Y12
+	VPADDQ       quadsAVX2_8_0<>+0(SB), Y3, Y3
+	VPSHUFD      $0xa0, Y8, Y4
+	VPBLENDD     $0xaa, Y4, Y14, Y14
+	VPMAXUD      Y1, Y14, Y4
+	VPCMPEQD     Y14, Y4, Y4
+	VANDPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (AX)(BX*4)
+	VPSHUFD      $0xa0, Y6, Y4
+	VPBLENDD     $0xaa, Y4, Y13, Y13
+	VPMAXUD      Y1, Y13, Y4
+	VPCMPEQD     Y13, Y4, Y4
+	VANDPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 64(AX)(BX*4)
+	VPADDQ       quadsAVX2_8_0<>+0(SB), Y2, Y2
+	VPSHUFD      $0xa0, Y9, Y4
+	VPBLENDD     $0xaa, Y4, Y15, Y15
+	VPMAXUD      Y1, Y15, Y4
+	VPCMPEQD     Y15, Y4, Y4
+	VANDPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 32(AX)(BX*4)
+	VPSHUFD      $0xa0, Y7, Y4
+	VPBLENDD     $0xaa, Y4, Y12, Y12
+	VPMAXUD      Y1, Y12, Y4
+	VPCMPEQD     Y12, Y4, Y4
+	VANDPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 96(AX)(BX*4)
+	ADDQ         $0x20, BX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+DATA quadsAVX2_0_1<>+0(SB)/8, $0x0000000000000000
+DATA quadsAVX2_0_1<>+8(SB)/8, $0x0000000000000001
+DATA quadsAVX2_0_1<>+16(SB)/8, $0x0000000000000002
+DATA quadsAVX2_0_1<>+24(SB)/8, $0x0000000000000003
+GLOBL quadsAVX2_0_1<>(SB), RODATA|NOPTR, $32
+
+DATA quadsAVX2_4_1<>+0(SB)/8, $0x0000000000000004
+DATA quadsAVX2_4_1<>+8(SB)/8, $0x0000000000000005
+DATA quadsAVX2_4_1<>+16(SB)/8, $0x0000000000000006
+DATA quadsAVX2_4_1<>+24(SB)/8, $0x0000000000000007
+GLOBL quadsAVX2_4_1<>(SB), RODATA|NOPTR, $32
+
+DATA quadsAVX2_8_0<>+0(SB)/8, $0x0000000000000008
+DATA quadsAVX2_8_0<>+8(SB)/8, $0x0000000000000008
+DATA quadsAVX2_8_0<>+16(SB)/8, $0x0000000000000008
+DATA quadsAVX2_8_0<>+24(SB)/8, $0x0000000000000008
+GLOBL quadsAVX2_8_0<>(SB), RODATA|NOPTR, $32
+
+DATA lanesAVX2_d2511f53<>+0(SB)/4, $0xd2511f53
+DATA lanesAVX2_d2511f53<>+4(SB)/4, $0xd2511f53
+DATA lanesAVX2_d2511f53<>+8(SB)/4, $0xd2511f53
+DATA lanesAVX2_d2511f53<>+12(SB)/4, $0xd2511f53
+DATA lanesAVX2_d2511f53<>+16(SB)/4, $0xd2511f53
+DATA lanesAVX2_d2511f53<>+20(SB)/4, $0xd2511f53
+DATA lanesAVX2_d2511f53<>+24(SB)/4, $0xd2511f53
+DATA lanesAVX2_d2511f53<>+28(SB)/4, $0xd2511f53
+GLOBL lanesAVX2_d2511f53<>(SB), RODATA|NOPTR, $32
+
+DATA lanesAVX2_cd9e8d57<>+0(SB)/4, $0xcd9e8d57
+DATA lanesAVX2_cd9e8d57<>+4(SB)/4, $0xcd9e8d57
+DATA lanesAVX2_cd9e8d57<>+8(SB)/4, $0xcd9e8d57
+DATA lanesAVX2_cd9e8d57<>+12(SB)/4, $0xcd9e8d57
+DATA lanesAVX2_cd9e8d57<>+16(SB)/4, $0xcd9e8d57
+DATA lanesAVX2_cd9e8d57<>+20(SB)/4, $0xcd9e8d57
+DATA lanesAVX2_cd9e8d57<>+24(SB)/4, $0xcd9e8d57
+DATA lanesAVX2_cd9e8d57<>+28(SB)/4, $0xcd9e8d57
+GLOBL lanesAVX2_cd9e8d57<>(SB), RODATA|NOPTR, $32

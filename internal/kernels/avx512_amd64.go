@@ -188,3 +188,8 @@ func normGradParamAVX512(dgamma []float32, dbeta []float32, x []float32, dy []fl
 //
 //go:noescape
 func adamWAVX512(param []float32, grad []float32, m []float32, v []float32, s *[8]float32)
+
+// dropoutMaskAVX512 writes blocks of a dropout mask.
+//
+//go:noescape
+func dropoutMaskAVX512(dst []float32, counter uint64, keys *[20]uint32, threshold uint32, keep float32)

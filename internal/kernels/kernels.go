@@ -1,5 +1,6 @@
 // Package kernels holds the arithmetic of training that is not a matrix product, on float32 slices in row-major order:
-// element-wise functions, softmax, layer normalisation, attention, losses, gathering and scattering rows, AdamW.
+// element-wise functions, softmax, layer normalisation, attention, losses, gathering and scattering rows, dropout
+// masks, AdamW.
 //
 // Each kernel runs on all threads of package parallel and gives the same result bit for bit for the same number of
 // threads; called inside a parallel loop it runs on that thread alone. A steady state allocates nothing. Results are

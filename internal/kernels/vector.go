@@ -33,6 +33,8 @@ type vector struct {
 	sumSquares    func(x []float32) float64
 	sum64         func(x []float32) float64 // Σ x in float64
 	adamW         func(param, grad, m, v []float32, s *adamWScalars)
+
+	dropoutMask func(dst []float32, counter uint64, keys *philoxKeys, threshold uint32, keep float32) // whole blocks
 }
 
 // vec is the version in use.
@@ -49,5 +51,5 @@ var portable = vector{
 	max: maxGo, sum: sumGo, dot: dotGo, squaresAround: squaresAroundGo,
 	expSum: expSumGo, softmaxGrad: softmaxGradGo, softmaxRows: softmaxRowsGo, softmaxGradRows: softmaxGradRowsGo,
 	normalize: normalizeGo, normGradSums: normGradSumsGo, normGrad: normGradGo, normGradParam: normGradParamGo,
-	sumSquares: sumSquaresGo, sum64: sum64Go, adamW: adamWGo,
+	sumSquares: sumSquaresGo, sum64: sum64Go, adamW: adamWGo, dropoutMask: dropoutMaskGo,
 }

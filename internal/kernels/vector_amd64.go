@@ -17,7 +17,7 @@ var avx2 = vector{
 	max: maxAVX2, sum: sumAVX2, dot: dotAVX2, squaresAround: squaresAroundAVX2,
 	expSum: expSumAVX2, softmaxGrad: softmaxGradAVX2, softmaxRows: softmaxRowsAVX2, softmaxGradRows: softmaxGradRowsAVX2,
 	normalize: normalizeAVX2, normGradSums: normGradSumsAVX2, normGrad: normGradAVX2, normGradParam: normGradParamAVX2,
-	sumSquares: sumSquaresAVX2, sum64: sum64AVX2, adamW: adamWAVX2,
+	sumSquares: sumSquaresAVX2, sum64: sum64AVX2, adamW: adamWAVX2, dropoutMask: dropoutMaskAVX2,
 }
 
 var avx512 = vector{
@@ -28,7 +28,7 @@ var avx512 = vector{
 	max: maxAVX512, sum: sumAVX512, dot: dotAVX512, squaresAround: squaresAroundAVX512,
 	expSum: expSumAVX512, softmaxGrad: softmaxGradAVX512, softmaxRows: softmaxRowsAVX512, softmaxGradRows: softmaxGradRowsAVX512,
 	normalize: normalizeAVX512, normGradSums: normGradSumsAVX512, normGrad: normGradAVX512, normGradParam: normGradParamAVX512,
-	sumSquares: sumSquaresAVX512, sum64: sum64AVX512, adamW: adamWAVX512,
+	sumSquares: sumSquaresAVX512, sum64: sum64AVX512, adamW: adamWAVX512, dropoutMask: dropoutMaskAVX512,
 }
 
 // available lists the versions that this processor can run, the fastest last.

@@ -69,6 +69,15 @@ func (s *isa) bits(b uint32) Mem {
 	return m
 }
 
+// quads gives memory holding first, first+step, … in 64-bit lanes.
+func (s *isa) quads(first, step int) Mem {
+	m := GLOBL(fmt.Sprintf("quads%s_%d_%d", s.name, first, step), RODATA|NOPTR)
+	for i := range s.width() / 2 {
+		DATA(8*i, U64(first+i*step))
+	}
+	return m
+}
+
 // broadcast fills a register with a float32 parameter.
 func (s *isa) broadcast(param string) VecVirtual {
 	x := XMM()

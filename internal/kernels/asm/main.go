@@ -24,5 +24,6 @@ func main() {
 	s.softmaxRows()
 	s.normalisation()
 	s.adamW()
+	s.dropoutMask()
 	Generate()
 }
