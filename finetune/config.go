@@ -50,6 +50,8 @@ type Settings struct {
 	// SourcePooling is what the model's directory asks for; see models.ReadPooling.
 	SourcePooling string `json:"source_pooling,omitempty"`
 	Freeze        string `json:"freeze"` // "backbone", "embeddings", "none" or a number of layers
+	// FrozenEngine is what runs the frozen part: "ftk", "onnxruntime", or "auto" (or empty), whichever is faster here.
+	FrozenEngine string `json:"frozen_engine,omitempty"`
 
 	Train     string          `json:"data"`
 	Eval      string          `json:"eval,omitempty"`       // or:
@@ -80,12 +82,19 @@ type Settings struct {
 // Defaults are the settings of a run that asks for nothing in particular.
 func Defaults() Settings {
 	return Settings{
-		Head: "classify", Pooling: "auto", Freeze: "none",
+		Head: "classify", Pooling: "auto", Freeze: "none", FrozenEngine: EngineAuto,
 		Epochs: 3, BatchSize: 32, GradAccum: 1,
 		LearningRate: 5e-5, WeightDecay: 0.01, Warmup: 0.1, Schedule: "linear", GradClip: 1,
 		Dropout: 0.1, Loss: LossCrossEntropy, Seed: 42, CacheLimit: 16 << 30,
 	}
 }
+
+// The engines of the frozen part.
+const (
+	EngineAuto        = "auto"
+	EngineFtk         = "ftk"
+	EngineOnnxruntime = "onnxruntime"
+)
 
 // The losses.
 const (
@@ -110,6 +119,8 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("--eval-split %v: it is a share between 0 and 1, such as 0.1", s.EvalSplit)
 	case !freezes(s.Freeze):
 		return fmt.Errorf("--freeze %q: it is backbone, embeddings, none, or a number of layers", s.Freeze)
+	case s.FrozenEngine != "" && !slices.Contains([]string{EngineAuto, EngineFtk, EngineOnnxruntime}, s.FrozenEngine):
+		return fmt.Errorf("--frozen-engine %q: it is %s, %s or %s", s.FrozenEngine, EngineAuto, EngineFtk, EngineOnnxruntime)
 	case s.Pooling != "" && !slices.Contains(poolings, s.Pooling):
 		return fmt.Errorf("--pooling %q: it is one of %s", s.Pooling, strings.Join(poolings, ", "))
 	case s.Epochs < 1:

@@ -87,17 +87,18 @@ func (v *featureValue) bytes(length int) int64 {
 	return n
 }
 
-// featureFile is an open feature file. It is read without being mapped, so that
-// what is in memory of it does not grow with its size.
+// featureFile is an open feature file. It is mapped into memory where the
+// system can do that, and read by system calls where not.
 type featureFile struct {
 	header featureHeader
 	set    *dataset.Set
 	path   string // the name of the complete file
 	name   string // the name it has now
 	file   *os.File
+	mapped *mapped // nil: read by system calls
 	sumsAt int64
 	dataAt int64
-	data   []byte  // of the example read last
+	data   []byte  // of the example read last, if it was read
 	sum    [4]byte // of that, as it is stored
 }
 
@@ -113,6 +114,7 @@ func openFeatureFile(path, key string, set *dataset.Set) (_ *featureFile, err er
 		f.close()
 		return nil, err
 	}
+	f.mapIn()
 	return f, nil
 }
 
@@ -186,6 +188,7 @@ func resumeFeatureFile(path, key string, set *dataset.Set) (f *featureFile, done
 	for i := range words {
 		done = append(done, binary.LittleEndian.Uint64(bits[8*i:]))
 	}
+	f.mapIn()
 	return f, done, nil
 }
 
@@ -237,6 +240,7 @@ func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featu
 		f.remove()
 		return nil, err
 	}
+	f.mapIn()
 	return f, nil
 }
 
@@ -296,23 +300,56 @@ func (f *featureFile) rename(magic, path string) error {
 }
 
 // example returns the data of an example after checking it. It is valid until
-// the next call.
+// the next call. A caller guards against faults of the mapping, see
+// asFileError.
 func (f *featureFile) example(e dataset.Example) ([]byte, error) {
 	at, end := f.header.span(e)
-	f.data = resize(f.data, int(end-at))
-	if _, err := f.file.ReadAt(f.data, f.dataAt+at); err != nil {
-		return nil, err
+	at, end = f.dataAt+at, f.dataAt+end
+	data, sum := f.data, f.sum[:]
+	if f.mapped != nil {
+		data, sum = f.mapped.bytes(at, end), f.mapped.bytes(f.sumAt(e), f.sumAt(e)+4)
+	} else {
+		f.data = resize(f.data, int(end-at))
+		data = f.data
+		if _, err := f.file.ReadAt(data, at); err != nil {
+			return nil, err
+		}
+		if _, err := f.file.ReadAt(sum, f.sumAt(e)); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := f.file.ReadAt(f.sum[:], f.sumAt(e)); err != nil {
-		return nil, err
-	}
-	if crc32.Checksum(f.data, castagnoli) != binary.LittleEndian.Uint32(f.sum[:]) {
+	if crc32.Checksum(data, castagnoli) != binary.LittleEndian.Uint32(sum) {
 		return nil, fmt.Errorf("%s: the features of example %d are damaged", f.path, e.Number)
 	}
-	return f.data, nil
+	return data, nil
 }
 
-func (f *featureFile) close() { f.file.Close() }
+// asFileError makes an error of a panic that a read of mapped memory ended in,
+// as it does when the file has been cut short or the disk fails. Other panics
+// go on. It is to be deferred where debug.SetPanicOnFault is on.
+func (f *featureFile) asFileError(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case interface {
+		error
+		Addr() uintptr
+	}:
+		*err = fmt.Errorf("%s cannot be read any more: was it cut short? (%w)", f.path, r)
+	default:
+		panic(r)
+	}
+}
+
+// mapIn maps the file, if that can be done.
+func (f *featureFile) mapIn() { f.mapped = mapFile(f.file, f.end()) }
+
+func (f *featureFile) close() {
+	if f.mapped != nil {
+		f.mapped.unmap()
+		f.mapped = nil
+	}
+	f.file.Close()
+}
 
 // remove closes the file and deletes it.
 func (f *featureFile) remove() {

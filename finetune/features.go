@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime/debug"
 	"unsafe"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
@@ -272,7 +273,9 @@ func (v *featureValue) take(buf []byte, a ort.Array, r int, b *batch, length int
 
 // read fills the boundary values of a batch from the file; padding is zero.
 // (Masks never cross the boundary, so padded positions are masked.)
-func (f *features) read(b *batch) error {
+func (f *features) read(b *batch) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer f.file.asFileError(&err)
 	values := f.file.header.Values
 	f.raw = resize(f.raw, len(values))
 	for i := range values {

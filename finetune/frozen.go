@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -15,10 +16,10 @@ import (
 	"github.com/ftk-go/ftk/internal/version"
 )
 
-// frozen is the part of the network that nothing trainable feeds. It runs
-// natively where all its operators are native, which is faster and takes less
-// memory than a second copy of the weights in onnxruntime; else onnxruntime
-// runs it, whatever its operators.
+// frozen is the part of the network that nothing trainable feeds. Where all
+// its operators are native and the kernels here are assembly, it runs natively,
+// which is faster and takes less memory than a second copy of the weights in
+// onnxruntime; else onnxruntime runs it, whatever its operators.
 type frozen struct {
 	net    *network
 	hash   string // of what it computes
@@ -38,7 +39,7 @@ type engine interface {
 }
 
 // newFrozen returns nil where nothing is frozen.
-func newFrozen(n *network, threads int, modelHash string) (*frozen, error) {
+func newFrozen(n *network, s *Settings, modelHash string) (*frozen, error) {
 	prefix := n.parts.Prefix
 	if prefix == nil {
 		return nil, nil
@@ -56,18 +57,28 @@ func newFrozen(n *network, threads int, modelHash string) (*frozen, error) {
 	for _, c := range n.parts.Boundary {
 		f.hash += " " + strconv.Quote(c.Value.Name)
 	}
-	f.engine = &runtimeEngine{model: prefix, threads: threads}
-	if !inFloat32(prefix) {
+	f.engine = &runtimeEngine{model: prefix, threads: s.Threads}
+	if s.FrozenEngine == EngineOnnxruntime || s.FrozenEngine != EngineFtk && !nativeIsFaster() {
 		return f, nil
 	}
-	g, err := passes.Canonical(prefix)
-	if err != nil {
-		return f, nil
-	}
-	if e := (&nativeEngine{newPlans(g, prefix.Opset(""), nil, &n.arena), map[string]ort.Array{}}); e.lowers(f.inputs) {
+	e, err := newNativeEngine(n, f.inputs)
+	switch {
+	case err == nil:
 		f.engine = e
+	case s.FrozenEngine == EngineFtk:
+		return nil, fmt.Errorf("--frozen-engine %s: %w", EngineFtk, err)
 	}
 	return f, nil
+}
+
+// nativeIsFaster tells whether the kernels are assembly here, or onnxruntime
+// is not to be had.
+func nativeIsFaster() bool {
+	if kernels.Vectorised() && blas.Info().Native {
+		return true
+	}
+	_, err := ort.Find()
+	return err != nil
 }
 
 // inFloat32 tells whether a model computes in float32 throughout, so that
@@ -112,8 +123,18 @@ func (e *nativeEngine) name() string {
 	return fmt.Sprintf("ftk %s, %s, %s, %d of %d", version.String(), blas.Info().Name, kernels.Version(), forwardTokens, blockExamples)
 }
 
-// lowers tells whether all operators are native, in the way they are used here.
-func (e *nativeEngine) lowers(inputs []*graph.Value) bool {
+// newNativeEngine fails where not all operators are native, in the way they
+// are used here.
+func newNativeEngine(n *network, inputs []*graph.Value) (*nativeEngine, error) {
+	prefix := n.parts.Prefix
+	if !inFloat32(prefix) {
+		return nil, errors.New("not all of the frozen part's weights are float32")
+	}
+	g, err := passes.Canonical(prefix)
+	if err != nil {
+		return nil, err
+	}
+	e := &nativeEngine{newPlans(g, prefix.Opset(""), nil, &n.arena), map[string]ort.Array{}}
 	o := lower.Options{Opset: e.plans.opset, Inputs: map[string]lower.Shape{}, Consts: e.plans.consts, ShareConsts: true}
 	for _, v := range inputs {
 		s := lower.Shape{DType: graph.Int64, Dims: []int{2, 8}}
@@ -122,8 +143,11 @@ func (e *nativeEngine) lowers(inputs []*graph.Value) bool {
 		}
 		o.Inputs[v.Name] = s
 	}
-	_, err := lower.Lower(e.plans.graph, o)
-	return err == nil
+	if _, err := lower.Lower(e.plans.graph, o); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *nativeEngine) run(ctx context.Context, b *batch, _ []*graph.Value) (map[string]ort.Array, error) {

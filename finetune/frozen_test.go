@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/ftk-go/ftk/exporter"
 	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/internal/blas"
+	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/kernels"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/testenv"
 )
@@ -31,7 +35,7 @@ func frozenPart(t *testing.T, c Config) (*dataset.Set, *network, *frozen) {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.close)
-	f, err := newFrozen(n, 2, "test")
+	f, err := newFrozen(n, &c.Settings, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +109,7 @@ func TestEnginesAgree(t *testing.T) {
 	needsRuntime(t)
 	for _, freeze := range []string{"embeddings", "1", "backbone"} {
 		c := tinyConfig(t)
-		c.Freeze = freeze
+		c.Freeze, c.FrozenEngine = freeze, EngineFtk
 		set, n, f := frozenPart(t, c)
 		if _, native := f.engine.(*nativeEngine); !native {
 			t.Fatalf("freeze %s: the engine is %s", freeze, f.engine.name())
@@ -139,6 +143,83 @@ func TestEnginesAgree(t *testing.T) {
 				t.Errorf("freeze %s, %s %v, %v: %v", freeze, name, native[name].Shape, w.Shape, err)
 			}
 		}
+	}
+}
+
+// The engine is the one asked for; by itself, onnxruntime where weights are
+// not float32 or the kernels are no assembly.
+func TestFrozenEngines(t *testing.T) {
+	needsRuntime(t)
+	for _, half := range []bool{false, true} {
+		for _, name := range []string{"", EngineAuto, EngineFtk, EngineOnnxruntime} {
+			c := tinyConfig(t)
+			c.Freeze, c.FrozenEngine = "1", name
+			if err := c.Check(); err != nil {
+				t.Fatal(err)
+			}
+			n, err := newNetwork(c.Model, &c.Settings, []string{"a", "b"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(n.close)
+			if half {
+				w := n.parts.Prefix.Graph.Initializers[0]
+				w.Init = &graph.Tensor{Name: w.Name, DType: graph.Float16, Dims: w.Init.Dims}
+			}
+			f, err := newFrozen(n, &c.Settings, "test")
+			if half && name == EngineFtk {
+				if err == nil || !strings.Contains(err.Error(), "--frozen-engine ftk: not all") {
+					t.Errorf("half precision: error %v", err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(f.close)
+			want := name == EngineFtk || name != EngineOnnxruntime && !half && kernels.Vectorised() && blas.Info().Native
+			if _, native := f.engine.(*nativeEngine); native != want {
+				t.Errorf("engine %q, half precision %v: it is %s", name, half, f.engine.name())
+			}
+		}
+	}
+	s := Defaults()
+	s.Train, s.Eval, s.FrozenEngine = "x", "y", "torch"
+	if err := s.Check(); err == nil || !strings.Contains(err.Error(), `--frozen-engine "torch"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What is let go of comes back as it was.
+func TestMappedFile(t *testing.T) {
+	data := make([]byte, 3<<20)
+	for i := range data {
+		data[i] = byte(i*i>>7 + i)
+	}
+	name := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(name, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m := mapFile(f, int64(len(data)))
+	if m == nil {
+		t.Skip("this system maps no files")
+	}
+	defer m.unmap()
+	for round := range 12 { // 36 MiB
+		for at := 0; at < len(data); at += 100_000 {
+			end := min(at+100_000, len(data))
+			if string(m.bytes(int64(at), int64(end))) != string(data[at:end]) {
+				t.Fatalf("round %d: bytes %d to %d are others", round, at, end)
+			}
+		}
+	}
+	if mapFile(f, 0) != nil {
+		t.Error("nothing is mapped")
 	}
 }
 
@@ -253,6 +334,64 @@ func TestDamagedFeatures(t *testing.T) {
 			t.Errorf("%s: loss %v, want %v", name, got.Eval.Loss, want.Eval.Loss)
 		}
 		run(t, c) // makes what is missing
+	}
+}
+
+// A file that is cut short while it is read, mapped or not, is noticed: its
+// features are computed again, and nothing dies of it.
+func TestFeaturesCutShort(t *testing.T) {
+	needsRuntime(t)
+	for _, unmapped := range []bool{false, true} {
+		c := tinyConfig(t)
+		c.Freeze, c.Epochs = "1", 1
+		c.Workspace = tinyWorkspace(t)
+		set, n, f := frozenPart(t, c)
+		fd, err := newFeeder(context.Background(), n, set, f, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fd.close()
+		var warnings []string
+		fd.features.config.Progress = func(e Event) {
+			if w, ok := e.(Warning); ok {
+				warnings = append(warnings, w.Text)
+			}
+		}
+		logits := func() (all [][]float32) {
+			t.Helper()
+			err := fd.forward(context.Background(), set.All(), 16, func(_ *batch, logits []float32) error {
+				all = append(all, slices.Clone(logits))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		want := logits()
+		file := fd.features.file
+		if file == nil || fd.features.chunks != nil || len(warnings) > 0 {
+			t.Fatalf("features are not kept: %v", warnings)
+		}
+		if (runtime.GOOS == "linux" || runtime.GOOS == "darwin") && file.mapped == nil {
+			t.Fatal("features are not mapped")
+		}
+		if unmapped && file.mapped != nil {
+			file.mapped.unmap()
+			file.mapped = nil
+		}
+		if err := os.Truncate(file.path, 0); err != nil {
+			t.Fatal(err)
+		}
+		got := logits()
+		if len(warnings) != 1 || !strings.Contains(warnings[0], "computed again") {
+			t.Errorf("unmapped %v: warnings %q", unmapped, warnings)
+		}
+		for i := range want {
+			if err := closeTo(got[i], want[i], 1e-5); err != nil {
+				t.Errorf("unmapped %v, batch %d: %v", unmapped, i, err)
+			}
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ func Load(backbone *graph.Model, tok *tokenize.Tokenizer, r *workspace.Run, thre
 	if t.network, err = newNetwork(backbone, &t.config.Settings, t.Record.Labels); err != nil {
 		return nil, err
 	}
-	if t.frozen, err = newFrozen(t.network, threads, hash); err != nil {
+	if t.frozen, err = newFrozen(t.network, &t.config.Settings, hash); err != nil {
 		return nil, err
 	}
 	f, err := r.OpenBest()

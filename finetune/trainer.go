@@ -240,7 +240,7 @@ func (t *trainer) announce() error {
 // feeds prepares what makes batches, features of the frozen part included.
 func (t *trainer) feeds(ctx context.Context) error {
 	var err error
-	if t.frozen, err = newFrozen(t.net, t.Threads, t.identity.Model); err != nil {
+	if t.frozen, err = newFrozen(t.net, &t.Settings, t.identity.Model); err != nil {
 		return err
 	}
 	if t.feed, err = newFeeder(ctx, t.net, t.train, t.frozen, t.Config); err != nil {

@@ -54,6 +54,7 @@ func TestUsage(t *testing.T) {
 		"eval's threads":    {[]string{"eval", "--data", data, "--threads", "-1"}, []string{"--threads -1"}},
 		"predict's threads": {[]string{"predict", "--model", "x", "--text", "a", "--threads", "-1"}, []string{"--threads -1"}},
 		"negative freeze":   {finetune("--freeze", "-1"), []string{"--freeze", "backbone"}},
+		"frozen engine":     {finetune("--frozen-engine", "torch"), []string{"--frozen-engine", `"torch"`, "ftk", "onnxruntime"}},
 		"pooling":           {finetune("--pooling", "max"), []string{"--pooling", `"max"`, "mean", "cls"}},
 		"head":              {finetune("--head", "poetry"), []string{`"poetry"`, "classify"}},
 		"loss":              {finetune("--loss", "mse"), []string{`"mse"`, "cross-entropy", "hinge"}},

@@ -43,6 +43,9 @@ var vec = &portable
 // Version names the innermost loops in use: "go", "avx2" or "avx512".
 func Version() string { return vec.name }
 
+// Vectorised says whether they are assembly.
+func Vectorised() bool { return vec.name != portable.name }
+
 var portable = vector{
 	name: "go",
 	add:  addGo, sub: subGo, mul: mulGo, div: divGo, scale: scaleGo, axpy: axpyGo, offset: offsetGo, addRows: addRowsGo,

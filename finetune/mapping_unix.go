@@ -1,0 +1,44 @@
+//go:build linux || darwin
+
+package finetune
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// mapped is a file in the addresses of this process. A file that is cut short
+// meanwhile faults where it is read, see faults.
+type mapped struct {
+	mem  []byte
+	seen int // bytes read since what was read was last let go of
+}
+
+// mappedMost is how many bytes of a file are resident at most, about: the
+// system keeps them in memory or not, but not on this process's account.
+const mappedMost = 16 << 20
+
+// mapFile maps the first n bytes of a file; nil if the system refuses.
+func mapFile(f *os.File, n int64) *mapped {
+	if n <= 0 || int64(int(n)) != n {
+		return nil
+	}
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(n), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil
+	}
+	return &mapped{mem: mem}
+}
+
+// bytes are those from a to b. They are valid until the file is unmapped.
+func (m *mapped) bytes(a, b int64) []byte {
+	if m.seen += int(b - a); m.seen > mappedMost {
+		// Pages of a file come back when they are read again.
+		_ = unix.Madvise(m.mem, unix.MADV_DONTNEED)
+		m.seen = 0
+	}
+	return m.mem[a:b:b]
+}
+
+func (m *mapped) unmap() { _ = unix.Munmap(m.mem) }
