@@ -22,7 +22,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 func testStepAllocatesNothing(t *testing.T, freeze string, stored bool) {
 	withTables(t)
 	c := tinyConfig(t)
-	c.Freeze, c.CacheLimit = freeze, 0
+	c.Freeze, c.CacheLimit, c.FrozenEngine = freeze, 0, EngineFtk
 	if stored {
 		c.Workspace, c.CacheLimit = tinyWorkspace(t), 1<<30
 	}

@@ -27,7 +27,8 @@ type Epilogue struct {
 }
 
 // Then is told of every part of C when it is done, by the goroutine that computed it, in whose caches it still is: an
-// activation is applied there and then. The parts cover C, each element once; several goroutines call at once.
+// activation is applied there and then. The parts cover C, each element once, and rows are cut alike for all columns: parts
+// with the same first row have the same rows. Several goroutines call at once.
 type Then interface {
 	// Part says that rows row to row+rows and columns col to col+cols of C are final.
 	Part(row, rows, col, cols int)

@@ -53,13 +53,18 @@ func (k *layerNorm) Recomputable() {}
 func (k *layerNorm) InPlace() []int { return []int{0} }
 
 func (k *layerNorm) Run(out *tensor.Dense, in []*tensor.Dense) error {
+	k.RunWholeRows(out, in, 0, rowsOf(out.Shape()))
+	return nil
+}
+
+func (k *layerNorm) RunWholeRows(out *tensor.Dense, in []*tensor.Dense, row, rows int) {
 	var beta []float32
 	if len(in) == 3 {
 		beta = in[2].Float32s()
 	}
-	s := in[0].Shape()
-	kernels.LayerNorm(out.Float32s(), in[0].Float32s(), in[1].Float32s(), beta, rowsOf(s), lastDim(s), k.eps)
-	return nil
+	width := lastDim(out.Shape())
+	from, to := row*width, (row+rows)*width
+	kernels.LayerNorm(out.Float32s()[from:to], in[0].Float32s()[from:to], in[1].Float32s(), beta, rows, width, k.eps)
 }
 
 func (k *layerNorm) DiffWRT(n int) []bool { return allTrue(n) }

@@ -70,6 +70,14 @@ type Elementwise interface {
 	RunPart(out *tensor.Dense, in []*tensor.Dense, row, rows, col, cols int)
 }
 
+// Rowwise is a Kernel of which each row needs the same row of its first input only, whose shape is its output's, besides
+// inputs that are the same for all rows.
+type Rowwise interface {
+	// RunWholeRows computes rows row to row+rows of out as a matrix of rows of its last axis. It may be called by several
+	// goroutines at once.
+	RunWholeRows(out *tensor.Dense, in []*tensor.Dense, row, rows int)
+}
+
 // Recomputable is a Kernel so cheap, next to the memory that its output takes, that a machine may run it again when the
 // output is needed a second time much later (activations, between the forward pass and its gradient).
 type Recomputable interface{ Recomputable() }

@@ -12,8 +12,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// layers is relu(x)·w, an activation, ·v, an activation, and so on: of each product the operand dies with it, and the
-// activation's result is just as large.
+// layers is relu(x)·w, an activation, ·v, an activation, and so on, at last a residual and a layer norm: of each product the
+// operand dies with it, and the activation's result is just as large.
 func layers(t *testing.T, rows, width, depth int) (g *G.ExprGraph, keep G.Nodes) {
 	t.Helper()
 	g = G.NewGraph()
@@ -39,6 +39,9 @@ func layers(t *testing.T, rows, width, depth int) (g *G.ExprGraph, keep G.Nodes)
 		weights = append(weights, w)
 		y = must(op.Linear(y, w, nil, op.LinearOptions{Act: []op.Activation{op.GeluErf, op.GeluErf, op.Tanh, op.Relu}[i%4]}))
 	}
+	w, gamma := input("w residual", width, width), input("gamma", width)
+	weights = append(weights, w, gamma)
+	y = must(op.LayerNorm(must(op.Add(must(op.Linear(y, w, nil, op.LinearOptions{})), y)), gamma, nil, 1e-3))
 	cost := must(op.Scalar(must(op.SumRows(must(op.Reshape(must(op.Mul(y, y)), -1, 1))))))
 	grads, err := G.Grad(cost, append(weights, x)...)
 	if err != nil {
@@ -68,7 +71,7 @@ func TestActivationsWithinProducts(t *testing.T) {
 		case "forward":
 			keep = keep[:1]
 		case "weights frozen": // operands of products die with them
-			keep, want = append(keep[:1:1], keep[1+depth]), append(want[:1:1], want[1+depth])
+			keep, want = append(keep[:1:1], keep[len(keep)-1]), append(want[:1:1], want[len(want)-1])
 		}
 		o.Keep, o.Poison, o.Profile = keep, true, true
 		m, err := vm.New(g, o)
@@ -88,7 +91,7 @@ func TestActivationsWithinProducts(t *testing.T) {
 		for _, p := range m.Profile() {
 			within[p.Op] += p.Calls / 3
 		}
-		expect := map[string]int{"Linear, Gelu": 2, "Linear, Tanh": 1, "Linear, Relu": 1}
+		expect := map[string]int{"Linear, Gelu": 2, "Linear, Tanh": 1, "Linear, Relu": 1, "Linear+, LayerNorm": 1}
 		if name != "forward" {
 			expect["Linear, GeluGrad"], expect["Linear, TanhGrad"], expect["Linear, ReluGrad"] = 2, 1, 1
 		}

@@ -257,6 +257,9 @@ func (s *step) run(adding, together bool) error {
 		return nil
 	}
 	if together && s.then != nil {
+		for i := range s.then.done {
+			s.then.done[i].Store(0)
+		}
 		var base *tensor.Dense
 		if s.add {
 			base = s.base

@@ -3,6 +3,7 @@ package vm
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 
 	"github.com/ftk-go/ftk/internal/op"
 	G "gorgonia.org/gorgonia"
@@ -79,19 +80,30 @@ func (p *program) separate(outputs map[*G.Node][]float32) {
 	}
 }
 
-// follow finds elementwise operators, activations above all, that come right after the product that makes their operand:
-// the product then has each part of it done as soon as it has computed it, while it is in the caches. The two steps keep
-// their places in the order, so that a run can also execute them one after the other.
+// follow finds operators that go element by element or row by row, activations and layer norms above all, and come right
+// after the product that makes their operand: the product then has each part of it done as soon as it has computed it,
+// while it is in the caches. The two steps keep their places in the order, so that a run can also execute them one after
+// the other.
 func (p *program) follow() {
 	for i := 1; i < len(p.steps); i++ {
 		by, s := p.steps[i-1], p.steps[i]
 		_, ok := by.kernel.(op.Producer)
-		k, elementwise := s.kernel.(op.Elementwise)
-		if !ok || !elementwise || by.rows != nil || by.output || s.output || s.add || by.within != nil || !slices.Contains(s.in, by.value) {
+		if !ok || by.rows != nil || by.output || s.output || s.add || by.within != nil {
 			continue
 		}
-		s.within, by.then, s.part = by, s, k
+		if _, ok := s.kernel.(op.Elementwise); ok && slices.Contains(s.in, by.value) {
+			s.within, by.then = by, s
+		}
+		if _, ok := s.kernel.(op.Rowwise); ok && s.in[0] == by.value && !slices.Contains(s.in[1:], by.value) {
+			s.within, by.then = by, s
+			s.done = make([]atomic.Int32, s.rowCount())
+		}
 	}
+}
+
+// rowCount is how many rows of its last axis a step's result has.
+func (s *step) rowCount() int {
+	return s.value.shape.TotalSize() / max(1, s.value.shape[len(s.value.shape)-1])
 }
 
 // begin is the step during which s is executed.
@@ -102,9 +114,15 @@ func (s *step) begin() int {
 	return s.index
 }
 
-// Part executes a part of a step within the one before; see blas.Then.
+// Part executes a part of a step within the one before, or, row by row, what has become complete by it; see blas.Then.
 func (s *step) Part(row, rows, col, cols int) {
-	s.part.RunPart(s.value.dense, s.args, row, rows, col, cols)
+	if k, ok := s.kernel.(op.Elementwise); ok {
+		k.RunPart(s.value.dense, s.args, row, rows, col, cols)
+		return
+	}
+	if width := s.value.shape[len(s.value.shape)-1]; int(s.done[row].Add(int32(cols))) == width {
+		s.kernel.(op.Rowwise).RunWholeRows(s.value.dense, s.args, row, rows)
+	}
 }
 
 // family is a value and its aliases.

@@ -3,6 +3,7 @@ package vm
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/ftk-go/ftk/internal/op"
 	G "gorgonia.org/gorgonia"
@@ -55,7 +56,7 @@ type step struct {
 	base   *tensor.Dense  // with add
 	then   *step          // the step after, which this one's kernel (an op.Producer) has done part by part, see follow
 	within *step          // the step before, whose then this one is
-	part   op.Elementwise // the kernel, with within
+	done   []atomic.Int32 // of an op.Rowwise within another: for the first row of each part, how many columns are done
 
 	args []*tensor.Dense
 	vals []G.Value // arguments of a foreign operator
