@@ -37,7 +37,27 @@ type training struct {
 	ws     string // ftk's workspace, in which the model has been imported
 }
 
-// commandCases are the cases that are whole commands of both sides.
+// side is a way to run a whole command.
+type side struct {
+	name string
+	run  func(context.Context, training) (outcome, error)
+}
+
+// sides are ftk and the peers.
+func (o *options) sides() []side {
+	all := []side{{"ftk", o.runFtk}}
+	for _, peer := range o.peers {
+		switch peer {
+		case "transformers":
+			all = append(all, side{peer, o.runTransformers})
+		case "gomlx":
+			all = append(all, side{"onnx-gomlx", o.runGomlx})
+		}
+	}
+	return all
+}
+
+// commandCases are the cases that are whole commands of all sides.
 func (o *options) commandCases() []string {
 	return slices.DeleteFunc(slices.Clone(o.cases), func(c string) bool { return c == "step" || c == "forward" || c == "scale" })
 }
@@ -89,16 +109,16 @@ func (o *options) compareCommands(ctx context.Context) error {
 	return nil
 }
 
-// compareCommand adds two lines to the table and returns the sgemm rates of the rounds.
+// compareCommand adds a line for each side to the table and returns the sgemm rates of the rounds.
 func (o *options) compareCommand(ctx context.Context, run training, what string, t *table) ([]float64, error) {
-	sides := []func(context.Context, training) (outcome, error){o.runFtk, o.runTransformers}
+	sides := o.sides()
 	all := make([][]outcome, len(sides))
 	var sgemm []float64
 	parallel.SetThreads(o.threads)
 	for range o.rounds {
 		sgemm = append(sgemm, blas.MeasureSgemm())
 		for i, side := range sides {
-			r, err := side(ctx, run)
+			r, err := side.run(ctx, run)
 			if err != nil {
 				return nil, err
 			}
@@ -116,7 +136,7 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 	first := func(r outcome) float64 { return r.first }
 	samples := func(r outcome) float64 { return r.samples }
 	peak := func(r outcome) float64 { return float64(r.peak) }
-	for i, name := range []string{"ftk", "transformers"} {
+	for i, side := range sides {
 		// The last four columns are ftk against this peer: how many times faster, and the shares of memory and time to
 		// the first step that it needs.
 		against := func(f func(outcome) float64, faster bool) string {
@@ -125,10 +145,10 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 			}
 			return number(medianRatio(column(0, f), column(i, f)), 2)
 		}
-		// Tokens without padding: transformers counts them, and both sides train on the same. Where layers are frozen, ftk
+		// Tokens without padding: the peers count them, and all sides train on the same. Where layers are frozen, ftk
 		// does not compute them again and its rate has no common measure.
 		speed := median(column(i, samples))
-		tokens := speed * median(column(1, func(r outcome) float64 { return r.tokens }))
+		tokens := speed * median(column(len(sides)-1, func(r outcome) float64 { return r.tokens }))
 		flops, share := "", ""
 		if what == "full" {
 			rate := 3 * run.model.flop() * tokens / 1e9
@@ -138,7 +158,7 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 			flops, share = number(rate, 1), fmt.Sprintf("%.0f %%", 100*rate/median(sgemm))
 		}
 		low, high := spread(column(i, wall), column(0, wall))
-		t.add(run.model.name, run.model.pooling, run.data.name, what, strconv.Itoa(run.epochs), name,
+		t.add(run.model.name, run.model.pooling, run.data.name, what, strconv.Itoa(run.epochs), side.name,
 			number(median(column(i, wall)), 2), number(median(column(i, first)), 2), number(speed, 1), number(tokens, 0), flops, share,
 			number(median(column(i, peak))/(1<<20), 0), number(median(column(i, func(r outcome) float64 { return r.accuracy })), 4),
 			against(wall, true), fmt.Sprintf("%.2f–%.2f", low, high), against(samples, false), against(peak, false), against(first, false))
@@ -146,16 +166,24 @@ func (o *options) compareCommand(ctx context.Context, run training, what string,
 	return sgemm, nil
 }
 
-// hyperparameters are given to both sides in these words.
+// maxLength is how many tokens of a text are read.
+const maxLength = 128
+
+// hyperparameters are given to all sides in these words.
 func (run training) hyperparameters() []string {
 	return []string{"--lr", "5e-5", "--head-lr", "1e-3", "--weight-decay", "0.01", "--warmup", "0.06", "--grad-clip", "1",
-		"--dropout", "0.1", "--max-length", "128", "--pooling", run.model.pooling,
-		"--text-column", "text", "--label-column", "label", "--freeze", run.freeze, "--epochs", strconv.Itoa(run.epochs)}
+		"--dropout", "0.1", "--pooling", run.model.pooling, "--epochs", strconv.Itoa(run.epochs)}
+}
+
+// reading says what is read and what is frozen, to the sides that read texts.
+func (run training) reading() []string {
+	return []string{"--eval", run.data.eval, "--text-column", "text", "--label-column", "label",
+		"--max-length", strconv.Itoa(maxLength), "--freeze", run.freeze}
 }
 
 // runFtk is ftk's side of a whole command.
 func (o *options) runFtk(ctx context.Context, run training) (outcome, error) {
-	return o.finetune(ctx, run.ws, append([]string{"--data", run.data.train, "--eval", run.data.eval}, run.hyperparameters()...)...)
+	return o.finetune(ctx, run.ws, slices.Concat([]string{"--data", run.data.train}, run.reading(), run.hyperparameters())...)
 }
 
 // finetune runs ftk finetune in a workspace without features of an earlier run.
@@ -182,18 +210,24 @@ func (o *options) finetune(ctx context.Context, ws string, args ...string) (outc
 }
 
 func (o *options) runTransformers(ctx context.Context, run training) (outcome, error) {
-	args := append([]string{o.peerScript(), "train", "--model", run.model.dir, "--train", run.data.train, "--eval", run.data.eval,
-		"--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads), "--seed", strconv.Itoa(o.seed)}, run.hyperparameters()...)
+	args := []string{o.peerScript(), "train", "--model", run.model.dir, "--train", run.data.train}
 	if run.model.random {
 		args = append(args, "--random")
 	}
+	return o.runPeer(ctx, run, o.python, append(args, run.reading()...)...)
+}
+
+// runPeer runs a peer that takes the hyper-parameters by the names of ftk's and answers as peer_transformers.py.
+func (o *options) runPeer(ctx context.Context, run training, name string, args ...string) (outcome, error) {
+	args = slices.Concat(args, []string{"--batch", strconv.Itoa(o.batch), "--threads", strconv.Itoa(o.threads),
+		"--seed", strconv.Itoa(o.seed)}, run.hyperparameters())
 	var r struct {
 		Accuracy         float64
 		SamplesPerSecond float64   `json:"samples_per_second"`
 		TokensPerSecond  float64   `json:"tokens_per_second"`
 		FirstStepAt      time.Time `json:"first_step_at"`
 	}
-	out, err := o.timed(ctx, &r, o.python, args...)
+	out, err := o.timed(ctx, &r, name, args...)
 	out.accuracy, out.samples, out.tokens = r.Accuracy, r.SamplesPerSecond, r.TokensPerSecond/r.SamplesPerSecond
 	out.first += float64(r.FirstStepAt.UnixNano()) / 1e9
 	return out, err

@@ -9,8 +9,8 @@
 //
 //   - a training step on one batch in memory (case step; forward without the gradient), each peer in a process of its own
 //     that waits while another one works;
-//   - whole commands (full, last2, head): ftk finetune against peer_transformers.py train, with the same data,
-//     hyper-parameters, batch size, dynamic padding and number of threads;
+//   - whole commands (full, last2, head): ftk finetune against peer_transformers.py train and gomlx train, with the same
+//     data, hyper-parameters, batch size, dynamic padding and number of threads;
 //   - whole commands of ftk alone on more and more generated rows (scale): what time and memory grow with.
 //
 // docs/performance.md says what the columns mean.
@@ -77,9 +77,10 @@ func run() error {
 	flag.IntVar(&o.evalRows, "eval-rows", 872, "examples that whole commands evaluate after each epoch")
 	flag.IntVar(&o.seed, "seed", 1, "seed")
 	base := flag.String("write-base", "", "write the BERT-base shape to this directory (used by this program itself)")
+	gomlxFiles := flag.String("write-gomlx", "", "write what bench/gomlx reads to this directory (used by this program itself)")
 	flag.BoolVar(&serve.on, "serve-step", false, "be the ftk side of step (used by this program itself)")
 	flag.BoolVar(&serve.forward, "forward", false, "with -serve-step: forward only")
-	flag.StringVar(&serve.model.dir, "model", "", "with -serve-step: the model's directory")
+	flag.StringVar(&serve.model.dir, "model", "", "with -serve-step and -write-gomlx: the model's directory")
 	flag.StringVar(&serve.model.pooling, "pool", "mean", "with -serve-step: pooling")
 	flag.IntVar(&serve.profile, "profile", 0, "measure no peers: print the profile of so many ftk steps")
 	flag.StringVar(&serve.cpu, "cpuprofile", "", "with -profile: write a pprof profile to this file")
@@ -91,6 +92,8 @@ func run() error {
 		return serveStep(serve)
 	case *base != "":
 		return o.writeBERT(*base, o.minilm, baseBERT)
+	case *gomlxFiles != "":
+		return writeGomlx(*gomlxFiles, serve.model.dir, flag.Args())
 	}
 	o.cases, o.models, o.pooling, o.data, o.peers = list(cases), list(models), list(pooling), list(data), list(peers)
 	for _, n := range []struct {
@@ -117,9 +120,6 @@ func run() error {
 				return fmt.Errorf("%s %s: there are %s", c.flag, v, strings.Join(c.known, ", "))
 			}
 		}
-	}
-	if whole := o.commandCases(); len(whole) > 0 && serve.profile == 0 && !slices.Equal(o.peers, []string{"transformers"}) {
-		return fmt.Errorf("whole commands (%s) are compared with transformers alone: choose -peers transformers, or -cases step,forward", strings.Join(whole, ", "))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

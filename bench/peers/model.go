@@ -21,7 +21,6 @@ type model struct {
 	layers  int
 	hidden  int
 	pooling string
-	onnx    string // the file for peers that read ONNX
 }
 
 // allModels finds or makes the models of -models, each with each way of pooling.
@@ -89,8 +88,7 @@ func (o *options) minilmDir() (string, error) {
 // BERT's.
 func (o *options) bertBase(tokenizer string) (model, error) {
 	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), random: true, layers: 12, hidden: 768, pooling: "cls"}
-	m.onnx = filepath.Join(m.dir, "model.onnx")
-	if _, err := os.Stat(m.onnx); err == nil {
+	if _, err := os.Stat(filepath.Join(m.dir, "model.onnx")); err == nil {
 		return m, nil
 	}
 	// In a process of its own: what is resident here counts as the most memory of every process that is started (exec keeps
@@ -138,17 +136,4 @@ func (o *options) writeBERT(dir, tokenizer string, c models.BERTConfig) error {
 		}
 	}
 	return nil
-}
-
-// asONNX gives the model as a file for peers that read nothing else.
-func (o *options) asONNX(m model) (string, error) {
-	if m.onnx != "" {
-		return m.onnx, nil
-	}
-	source, err := models.Open(m.dir)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(o.work, m.name+".onnx")
-	return path, exporter.Save(source.Model, path)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 )
 
@@ -65,10 +64,10 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 			}
 			err = start(o.python, args...)
 		case "gomlx":
-			if m.pooling != "mean" {
-				return fmt.Errorf("bench/gomlx pools by the mean: choose -pooling mean")
+			var p gomlx
+			if p, err = o.prepareGomlx(ctx, m, "none"); err == nil {
+				err = start(p.program, append(shape, "-model", p.model, "-trainable", p.trainable, "-pooling", m.pooling)...)
 			}
-			err = o.startGomlx(m, shape, start)
 		}
 		if err != nil {
 			return err
@@ -114,21 +113,4 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 	}
 	t.note("%s: sgemm of 1024³ on %d threads, measured before each round: %.0f GFLOP/s (median of %d).", m.name, o.threads, rate, len(sgemm))
 	return nil
-}
-
-// startGomlx builds and starts bench/gomlx, a module of its own.
-func (o *options) startGomlx(m model, shape []string, start func(string, ...string) error) error {
-	bin := filepath.Join(o.work, "gomlx")
-	if _, err := os.Stat(bin); err != nil {
-		build := command(context.Background(), o.threads, "go", "build", "-o", bin, ".")
-		build.Dir, build.Stderr = filepath.Join(o.root, "bench", "gomlx"), os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("go build in bench/gomlx: %w", err)
-		}
-	}
-	path, err := o.asONNX(m)
-	if err != nil {
-		return err
-	}
-	return start(bin, append(shape, "-model", path)...)
 }
