@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -244,6 +245,7 @@ func (t *trainer) resumeBest() error {
 func (t *trainer) sameAs(r *Record) error {
 	now, then := t.Settings, r.Settings
 	now.CacheLimit, now.Threads = then.CacheLimit, then.Threads // compared below
+	now.FrozenEngine, then.FrozenEngine = cmp.Or(now.FrozenEngine, EngineAuto), cmp.Or(then.FrozenEngine, EngineAuto)
 	for _, pair := range [][2]any{{now, then}, {t.identity, r.Identity}} {
 		a, b, err := fields(pair[0], pair[1])
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,21 +16,23 @@ import (
 // A feature file holds what the frozen part gives for each example of a data
 // set, without padding:
 //
-//	"ftkfeat2", length of the header (uint32), checksum of header and sums (uint32)
+//	"ftkfeat3", length of the header (uint32), its CRC-32C (uint32)
 //	header: JSON, see featureHeader
-//	a CRC-32C for each example (uint32)
-//	data, from a multiple of 64: the examples in order, each with its values one after the other
+//	data, from a multiple of 64: the examples in order, each its values one after the other and their CRC-32C (uint32)
 //
 // All numbers are little endian. While it is made it has another name, and
 // zeros for its first line. One that was left when a run stopped begins with
-// "ftkpart2" and has, behind the data, a bit for each example that is done, in
+// "ftkpart3" and has, behind the data, a bit for each example that is done, in
 // words of 64 bits, and their CRC-32C.
 const (
-	featureMagic = "ftkfeat2"
-	partialMagic = "ftkpart2"
+	featureMagic = "ftkfeat3"
+	partialMagic = "ftkpart3"
 )
 
-const featurePrologue = len(featureMagic) + 8
+const (
+	featurePrologue = len(featureMagic) + 8
+	sumBytes        = 4 // of a CRC-32C
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -39,12 +40,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type featureHeader struct {
 	Key      string         `json:"key"` // of model prefix, data and what computes them
 	Examples int            `json:"examples"`
-	Bytes    int64          `json:"bytes"` // of the data
+	Bytes    int64          `json:"bytes"` // of the values
 	Values   []featureValue `json:"values"`
 }
 
-// offset is where the data of an example starts that has so many tokens and
-// examples before it, so no table is needed.
+// offset is how many bytes of values so many examples with so many tokens
+// have, so no table is needed of where one starts.
 func (h *featureHeader) offset(tokens int64, examples int) int64 {
 	var n int64
 	for i := range h.Values {
@@ -59,11 +60,11 @@ func (h *featureHeader) offset(tokens int64, examples int) int64 {
 }
 
 // fileBytes is the size of the file, but for the header.
-func (h *featureHeader) fileBytes() int64 { return h.Bytes + 4*int64(h.Examples) }
+func (h *featureHeader) fileBytes() int64 { return h.Bytes + sumBytes*int64(h.Examples) }
 
-// span is where the data of an example is.
+// span is where in the data an example is, its checksum included.
 func (h *featureHeader) span(e dataset.Example) (start, end int64) {
-	return h.offset(e.Start, e.Number), h.offset(e.Start+int64(e.Length), e.Number+1)
+	return h.offset(e.Start, e.Number) + sumBytes*int64(e.Number), h.offset(e.Start+int64(e.Length), e.Number+1) + sumBytes*int64(e.Number+1)
 }
 
 // featureValue is one value of the boundary as it is stored for an example:
@@ -96,10 +97,8 @@ type featureFile struct {
 	name   string // the name it has now
 	file   *os.File
 	mapped *mapped // nil: read by system calls
-	sumsAt int64
 	dataAt int64
-	data   []byte  // of the example read last, if it was read
-	sum    [4]byte // of that, as it is stored
+	buf    []byte // what is read or written last, if it is not mapped
 }
 
 // openFeatureFile opens and checks a complete file: an error (of whatever
@@ -128,16 +127,16 @@ func (f *featureFile) check(key, magic string, behind int64) error {
 	if err != nil {
 		return err
 	}
-	f.lay(int(binary.LittleEndian.Uint32(first[len(featureMagic):])))
-	if f.dataAt > st.Size() {
+	size := int64(binary.LittleEndian.Uint32(first[len(featureMagic):]))
+	if f.lay(size); f.dataAt > st.Size() {
 		return errors.New("the header is damaged")
 	}
-	if sum, err := f.checksum(); err != nil || sum != binary.LittleEndian.Uint32(first[len(featureMagic)+4:]) {
-		return errors.New("the header is damaged")
-	}
-	head := make([]byte, f.sumsAt-int64(featurePrologue))
+	head := make([]byte, size)
 	if _, err := f.file.ReadAt(head, int64(featurePrologue)); err != nil {
 		return err
+	}
+	if crc32.Checksum(head, castagnoli) != binary.LittleEndian.Uint32(first[len(featureMagic)+4:]) {
+		return errors.New("the header is damaged")
 	}
 	if err := json.Unmarshal(head, &f.header); err != nil {
 		return err
@@ -205,21 +204,12 @@ func (f *featureFile) suspend(done []uint64) error {
 	return f.rename(partialMagic, partialPath(f.path))
 }
 
-// lay computes where the parts are, from the length of the header.
-func (f *featureFile) lay(header int) {
-	f.sumsAt = int64(featurePrologue + header)
-	f.dataAt = (f.sumsAt + 4*int64(f.set.Len()) + 63) / 64 * 64
+// lay computes where the data is, from the length of the header.
+func (f *featureFile) lay(header int64) {
+	f.dataAt = (int64(featurePrologue) + header + 63) / 64 * 64
 }
 
-func (f *featureFile) end() int64 { return f.dataAt + f.header.Bytes }
-
-// checksum is that of header and sums.
-func (f *featureFile) checksum() (uint32, error) {
-	h := crc32.New(castagnoli)
-	start := int64(featurePrologue)
-	_, err := io.Copy(h, io.NewSectionReader(f.file, start, f.sumsAt+4*int64(f.set.Len())-start))
-	return h.Sum32(), err
-}
+func (f *featureFile) end() int64 { return f.dataAt + f.header.fileBytes() }
 
 // createFeatureFile starts a file under a temporary name.
 func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featureFile, err error) {
@@ -228,7 +218,7 @@ func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featu
 	if err != nil {
 		return nil, err
 	}
-	f.lay(len(head))
+	f.lay(int64(len(head)))
 	if f.file, err = os.CreateTemp(filepath.Dir(path), featureTemp); err != nil {
 		return nil, err
 	}
@@ -247,20 +237,13 @@ func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featu
 // put writes an example: its values in order, unpadded.
 func (f *featureFile) put(e dataset.Example, data []byte) error {
 	at, end := f.header.span(e)
-	if int64(len(data)) != end-at {
-		return fmt.Errorf("example %d has %d bytes of features, not %d", e.Number, len(data), end-at)
+	if int64(len(data)) != end-at-sumBytes {
+		return fmt.Errorf("example %d has %d bytes of features, not %d", e.Number, len(data), end-at-sumBytes)
 	}
-	var sum [4]byte
-	binary.LittleEndian.PutUint32(sum[:], crc32.Checksum(data, castagnoli))
-	if _, err := f.file.WriteAt(sum[:], f.sumAt(e)); err != nil {
-		return err
-	}
-	_, err := f.file.WriteAt(data, f.dataAt+at)
+	f.buf = binary.LittleEndian.AppendUint32(append(f.buf[:0], data...), crc32.Checksum(data, castagnoli))
+	_, err := f.file.WriteAt(f.buf, f.dataAt+at)
 	return err
 }
-
-// sumAt is where the checksum of an example is.
-func (f *featureFile) sumAt(e dataset.Example) int64 { return f.sumsAt + 4*int64(e.Number) }
 
 // finish completes the file and gives it its name.
 func (f *featureFile) finish() error {
@@ -277,15 +260,14 @@ func (f *featureFile) finish() error {
 
 // rename writes the first line, closes the file and gives it a name.
 func (f *featureFile) rename(magic, path string) error {
-	sum, err := f.checksum()
+	head, err := json.Marshal(f.header)
 	if err != nil {
 		return err
 	}
-	var first [featurePrologue]byte
-	copy(first[:], magic)
-	binary.LittleEndian.PutUint32(first[len(featureMagic):], uint32(f.sumsAt-int64(featurePrologue)))
-	binary.LittleEndian.PutUint32(first[len(featureMagic)+4:], sum)
-	if _, err := f.file.WriteAt(first[:], 0); err != nil {
+	first := append(make([]byte, 0, featurePrologue), magic...)
+	first = binary.LittleEndian.AppendUint32(first, uint32(len(head)))
+	first = binary.LittleEndian.AppendUint32(first, crc32.Checksum(head, castagnoli))
+	if _, err := f.file.WriteAt(first, 0); err != nil {
 		return err
 	}
 	if err := errors.Join(f.file.Chmod(0o644), f.file.Sync()); err != nil {
@@ -304,20 +286,17 @@ func (f *featureFile) rename(magic, path string) error {
 // asFileError.
 func (f *featureFile) example(e dataset.Example) ([]byte, error) {
 	at, end := f.header.span(e)
-	at, end = f.dataAt+at, f.dataAt+end
-	data, sum := f.data, f.sum[:]
+	var record []byte
 	if f.mapped != nil {
-		data, sum = f.mapped.bytes(at, end), f.mapped.bytes(f.sumAt(e), f.sumAt(e)+4)
+		record = f.mapped.bytes(f.dataAt+at, f.dataAt+end)
 	} else {
-		f.data = resize(f.data, int(end-at))
-		data = f.data
-		if _, err := f.file.ReadAt(data, at); err != nil {
-			return nil, err
-		}
-		if _, err := f.file.ReadAt(sum, f.sumAt(e)); err != nil {
+		f.buf = resize(f.buf, int(end-at))
+		record = f.buf
+		if _, err := f.file.ReadAt(record, f.dataAt+at); err != nil {
 			return nil, err
 		}
 	}
+	data, sum := record[:end-at-sumBytes], record[end-at-sumBytes:]
 	if crc32.Checksum(data, castagnoli) != binary.LittleEndian.Uint32(sum) {
 		return nil, fmt.Errorf("%s: the features of example %d are damaged", f.path, e.Number)
 	}

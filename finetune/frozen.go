@@ -17,9 +17,10 @@ import (
 )
 
 // frozen is the part of the network that nothing trainable feeds. Where all
-// its operators are native and the kernels here are assembly, it runs natively,
-// which is faster and takes less memory than a second copy of the weights in
-// onnxruntime; else onnxruntime runs it, whatever its operators.
+// its operators are native and the kernels here are assembly (or onnxruntime
+// is missing), it runs natively, which is faster and takes less memory than a
+// second copy of the weights in onnxruntime; else onnxruntime runs it, whatever
+// its operators.
 type frozen struct {
 	net    *network
 	hash   string // of what it computes

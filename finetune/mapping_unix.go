@@ -11,13 +11,18 @@ import (
 // mapped is a file in the addresses of this process. A file that is cut short
 // meanwhile faults where it is read, see faults.
 type mapped struct {
-	mem  []byte
-	seen int // bytes read since what was read was last let go of
+	mem      []byte
+	resident int64 // bytes at most, since what was read was last let go of
 }
 
-// mappedMost is how many bytes of a file are resident at most, about: the
-// system keeps them in memory or not, but not on this process's account.
-const mappedMost = 16 << 20
+const (
+	// mappedMost is how many bytes of a file are resident at most: the system
+	// keeps them in memory or not, but not on this process's account.
+	mappedMost = 16 << 20
+	// around is how many bytes come with a byte that is read, where the
+	// system has them.
+	around = 64 << 10
+)
 
 // mapFile maps the first n bytes of a file; nil if the system refuses.
 func mapFile(f *os.File, n int64) *mapped {
@@ -33,10 +38,11 @@ func mapFile(f *os.File, n int64) *mapped {
 
 // bytes are those from a to b. They are valid until the file is unmapped.
 func (m *mapped) bytes(a, b int64) []byte {
-	if m.seen += int(b - a); m.seen > mappedMost {
+	read := (b+around-1)/around*around - a/around*around
+	if m.resident += read; m.resident > mappedMost {
 		// Pages of a file come back when they are read again.
 		_ = unix.Madvise(m.mem, unix.MADV_DONTNEED)
-		m.seen = 0
+		m.resident = read
 	}
 	return m.mem[a:b:b]
 }

@@ -254,6 +254,8 @@ func TestResumeRefuses(t *testing.T) {
 		"train":      func(c *Config) { c.Train = writeTask(t, 300, 9) },
 		"model":      func(c *Config) { m, _ := tinyModel(2); c.Model = m },
 		"threads":    func(c *Config) { c.Threads = 1 },
+
+		"frozen_engine": func(c *Config) { c.FrozenEngine = EngineOnnxruntime },
 	} {
 		other := c
 		change(&other)
@@ -272,6 +274,10 @@ func TestResumeRefuses(t *testing.T) {
 			}
 		}
 	}
+	if c.FrozenEngine == "" {
+		t.Fatal("the run does not say what computes the frozen part")
+	}
+	c.FrozenEngine = "" // means the default
 	if _, err := Run(context.Background(), c); err != nil {
 		t.Errorf("unchanged: %v", err)
 	}

@@ -46,7 +46,7 @@ func Load(backbone *graph.Model, tok *tokenize.Tokenizer, r *workspace.Run, thre
 		return nil, fmt.Errorf("run %s was trained with another tokenizer than the one imported now", r.ID)
 	}
 	t.config = Config{Model: backbone, Tokenizer: tok, Settings: t.Record.Settings}
-	t.config.Threads, t.config.CacheLimit = threads, 0
+	t.config.Threads, t.config.CacheLimit, t.config.FrozenEngine = threads, 0, EngineAuto
 	parallel.SetThreads(threads)
 	blas.Init()
 	if t.network, err = newNetwork(backbone, &t.config.Settings, t.Record.Labels); err != nil {

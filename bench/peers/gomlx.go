@@ -26,7 +26,7 @@ type gomlx struct {
 // of the initializers that are trained, which the topology of the model tells and not what they are called, and for each
 // file of texts one of token ids.
 func (o *options) prepareGomlx(ctx context.Context, m model, freeze string, texts ...string) (gomlx, error) {
-	dir := filepath.Join(o.work, "gomlx")
+	dir := filepath.Join(o.work, "gomlx-peer")
 	p := gomlx{
 		program: filepath.Join(dir, "gomlx"), model: filepath.Join(dir, "model.onnx"), trainable: filepath.Join(dir, "trainable.json"),
 	}

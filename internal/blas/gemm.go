@@ -158,20 +158,17 @@ func (g *product) serial(l *layout) {
 		own.gemm(g, l)
 		return
 	}
-	defer g.done(0, g.m, 0, g.n)
 	g.begin()
-	if g.k == 0 || g.alpha == 0 {
-		return
-	}
-	if g.joined != nil {
+	switch {
+	case g.k == 0 || g.alpha == 0:
+	case g.joined != nil:
 		g.inParts()
-		return
-	}
-	if lib != nil {
+	case lib != nil:
 		lib.gemm(g.transA, g.transB, g.m, g.n, g.k, g.alpha, &g.a[0], g.lda, &g.b[0], g.ldb, 1, &g.c[0], g.ldc)
-		return
+	default:
+		gonum.Implementation{}.Sgemm(flag(g.transA), flag(g.transB), g.m, g.n, g.k, g.alpha, g.a, g.lda, g.b, g.ldb, 1, g.c, g.ldc)
 	}
-	gonum.Implementation{}.Sgemm(flag(g.transA), flag(g.transB), g.m, g.n, g.k, g.alpha, g.a, g.lda, g.b, g.ldb, 1, g.c, g.ldc)
+	g.done(0, g.m, 0, g.n)
 }
 
 // inParts adds the products with the parts of B to C one after the other.

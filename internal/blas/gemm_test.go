@@ -251,11 +251,17 @@ type counter struct {
 	ldc   int
 	times []int
 	sum   []float32
+	cut   map[int]int // first row of a part → rows
+	apart bool        // rows are cut otherwise for other columns
 }
 
 func (x *counter) Part(row, rows, col, cols int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if was, ok := x.cut[row]; ok && was != rows {
+		x.apart = true
+	}
+	x.cut[row] = rows
 	for r := row; r < row+rows; r++ {
 		for i := r*x.ldc + col; i < r*x.ldc+col+cols; i++ {
 			x.times[i]++
@@ -267,14 +273,17 @@ func (x *counter) Part(row, rows, col, cols int) {
 func TestThenSeesEveryElementOnceAndFinal(t *testing.T) {
 	versions(t, func(t *testing.T) {
 		defer parallel.SetThreads(0)
-		for _, s := range [][3]int{{1, 1, 1}, {5, 3, 0}, {400, 200, 64}, {130, 96, 1700}, {64, 5000, 800}, {40, 7, 20}} {
+		for _, s := range [][3]int{{1, 1, 1}, {5, 3, 0}, {400, 200, 64}, {130, 96, 1700}, {64, 5000, 800}, {40, 7, 20}, {200, 128, 40}, {200, 80, 40}, {1024, 384, 20}} {
 			m, n, k := s[0], s[1], s[2]
 			a, b, row := random(m*k, 1), random(k*n, 2), random(n, 3)
-			for _, threads := range []int{1, 2, 6} {
+			for _, threads := range []int{1, 2, 3, 5, 6, 7, 13} {
 				parallel.SetThreads(threads)
 				c := make([]float32, m*n)
-				x := &counter{c: c, ldc: n, times: make([]int, m*n), sum: make([]float32, m*n)}
+				x := &counter{c: c, ldc: n, times: make([]int, m*n), sum: make([]float32, m*n), cut: map[int]int{}}
 				GemmAdd(false, false, m, n, k, a, k, b, n, c, n, Epilogue{Row: row, Then: x})
+				if x.apart {
+					t.Errorf("%v, %d threads: rows are not cut alike for all columns", s, threads)
+				}
 				for i, times := range x.times {
 					if times != 1 || x.sum[i] != c[i] {
 						t.Fatalf("%v, %d threads: element %d was done %d times, as %v, and is %v", s, threads, i, times, x.sum[i], c[i])

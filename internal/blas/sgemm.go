@@ -49,6 +49,7 @@ func grown(x []float32, n int) []float32 {
 
 // gemm computes g for k > 0.
 func (t *tiles) gemm(g *product, l *layout) {
+	mc := evenly(g.m, blockRows, t.kind[0].rows) // whatever the columns: see Then
 	if t.narrower != nil && g.n <= t.narrower.cols {
 		t = t.narrower
 	}
@@ -57,7 +58,6 @@ func (t *tiles) gemm(g *product, l *layout) {
 	if g.few() && len(g.joined) > 0 {
 		nc = min(nc, g.joinedCols) // of one matrix, which is read where it lies
 	}
-	mc := evenly(g.m, blockRows, t.kind[0].rows)
 	for p := 0; p < g.k; p += kc {
 		kb := min(kc, g.k-p)
 		sum := addend{g.c, g.ldc, nil, 1} // of the blocks of k before

@@ -177,7 +177,8 @@ func (k *linearGrad) RunAdd(out, base *tensor.Dense, in []*tensor.Dense) error {
 func (k *linearGrad) run(out *tensor.Dense, in []*tensor.Dense, to blas.Epilogue) error {
 	rows, lda, ldb := rowsOf(in[0].Shape()), lastDim(in[0].Shape()), lastDim(in[1].Shape())
 	m, n := lda, ldb/k.parts
-	a, b := in[0].Float32s(), in[1].Float32s()[k.part*n:] // dw = aᵀ·b
+	a, dy := in[0].Float32s(), in[1].Float32s()
+	b := dy[min(k.part*n, len(dy)):] // dw = aᵀ·b
 	if k.transW {
 		a, b, lda, ldb, m, n = b, a, ldb, lda, n, m
 	}

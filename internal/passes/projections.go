@@ -21,8 +21,14 @@ func projections(s *state) error {
 }
 
 func (s *state) joinProjections(attention *graph.Node) {
+	if len(attention.Inputs) < 3 {
+		return
+	}
 	var layers []*graph.Node
 	for _, v := range attention.Inputs[:3] {
+		if v == nil {
+			return
+		}
 		l := v.Producer
 		if l == nil || l.Domain != Domain || l.OpType != "Linear" || !s.private(v, attention) || slices.Contains(layers, l) {
 			return

@@ -54,8 +54,16 @@ func layers(t *testing.T, rows, width, depth int) (g *G.ExprGraph, keep G.Nodes)
 // that the product does not read, and computes what it computes alone.
 func TestActivationsWithinProducts(t *testing.T) {
 	defer parallel.SetThreads(0)
-	parallel.SetThreads(6) // parts of a product one after the other, however many processors there are
-	const rows, width, depth = 96, 512, 4
+	// Parts of a product come one after the other, however many processors there are; some of them narrow.
+	for _, c := range []struct{ threads, rows, width int }{{6, 96, 512}, {5, 200, 128}, {13, 400, 384}, {1, 30, 40}} {
+		parallel.SetThreads(c.threads)
+		testActivationsWithinProducts(t, c.rows, c.width)
+	}
+}
+
+func testActivationsWithinProducts(t *testing.T, rows, width int) {
+	t.Helper()
+	const depth = 4
 	g, keep := layers(t, rows, width, depth)
 	tape := G.NewTapeMachine(g)
 	defer tape.Close()

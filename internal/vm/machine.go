@@ -104,6 +104,13 @@ func New(g *G.ExprGraph, o Options) (m *Machine, err error) {
 	if o.Accumulate {
 		p.separate(o.Outputs)
 	}
+	for n, rows := range o.Rows {
+		v := p.byNode[n]
+		if v == nil || !v.pinned || len(v.shape) == 0 {
+			return nil, fmt.Errorf("vm: rows are given for %s, which is no output", n.Name())
+		}
+		p.steps[v.def].rows = rows
+	}
 	p.follow()
 	m = &Machine{program: p, options: o, arena: o.Arena}
 	m.stores = p.assign(func(v *value) ([]byte, bool) {
@@ -120,13 +127,6 @@ func New(g *G.ExprGraph, o Options) (m *Machine, err error) {
 		if v.external {
 			m.external = append(m.external, v)
 		}
-	}
-	for n, rows := range o.Rows {
-		v := p.byNode[n]
-		if v == nil || !v.pinned || len(v.shape) == 0 {
-			return nil, fmt.Errorf("vm: rows are given for %s, which is no output", n.Name())
-		}
-		p.steps[v.def].rows = rows
 	}
 	if m.arena == nil {
 		m.arena = &Arena{}
@@ -207,7 +207,11 @@ func (m *Machine) failed(err error) error {
 	for i, in := range s.in {
 		shapes[i] = in.shape
 	}
-	return fmt.Errorf("vm: node %s (%s), inputs %v: %w", s.node.Name(), s.name, shapes, err)
+	name := s.name
+	if s.then != nil {
+		name += ", " + s.then.name
+	}
+	return fmt.Errorf("vm: node %s (%s), inputs %v: %w", s.node.Name(), name, shapes, err)
 }
 
 // ErrCanceled is what RunAll returns when Cancel was called.
@@ -257,14 +261,7 @@ func (s *step) run(adding, together bool) error {
 		return nil
 	}
 	if together && s.then != nil {
-		for i := range s.then.done {
-			s.then.done[i].Store(0)
-		}
-		var base *tensor.Dense
-		if s.add {
-			base = s.base
-		}
-		return s.kernel.(op.Producer).RunThen(s.value.dense, base, s.args, s.then)
+		return s.runWithin()
 	}
 	if s.rows != nil {
 		if k, ok := s.kernel.(op.RowWriter); ok && !s.add {

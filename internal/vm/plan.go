@@ -2,11 +2,13 @@ package vm
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync/atomic"
 
 	"github.com/ftk-go/ftk/internal/op"
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 // store is a piece of memory that one or, in place, several values live in.
@@ -88,7 +90,7 @@ func (p *program) follow() {
 	for i := 1; i < len(p.steps); i++ {
 		by, s := p.steps[i-1], p.steps[i]
 		_, ok := by.kernel.(op.Producer)
-		if !ok || by.rows != nil || by.output || s.output || s.add || by.within != nil {
+		if !ok || by.rows != nil || s.rows != nil || by.output || s.output || s.add || by.within != nil {
 			continue
 		}
 		if _, ok := s.kernel.(op.Elementwise); ok && slices.Contains(s.in, by.value) {
@@ -96,14 +98,32 @@ func (p *program) follow() {
 		}
 		if _, ok := s.kernel.(op.Rowwise); ok && s.in[0] == by.value && !slices.Contains(s.in[1:], by.value) {
 			s.within, by.then = by, s
-			s.done = make([]atomic.Int32, s.rowCount())
+			s.done = make([]atomic.Int32, s.value.shape.TotalSize()/max(1, s.width()))
 		}
 	}
 }
 
-// rowCount is how many rows of its last axis a step's result has.
-func (s *step) rowCount() int {
-	return s.value.shape.TotalSize() / max(1, s.value.shape[len(s.value.shape)-1])
+// width is the last axis of a step's result.
+func (s *step) width() int { return s.value.shape[len(s.value.shape)-1] }
+
+// runWithin executes a step, and the one after it as parts of the result are done.
+func (s *step) runWithin() error {
+	next := s.then
+	for i := range next.done {
+		next.done[i].Store(0)
+	}
+	next.complete.Store(0)
+	var base *tensor.Dense
+	if s.add {
+		base = s.base
+	}
+	if err := s.kernel.(op.Producer).RunThen(s.value.dense, base, s.args, next); err != nil {
+		return err
+	}
+	if n := int(next.complete.Load()); n != len(next.done) && next.width() > 0 {
+		return fmt.Errorf("%s within it: %d of %d rows were computed", next.name, n, len(next.done))
+	}
+	return nil
 }
 
 // begin is the step during which s is executed.
@@ -120,8 +140,9 @@ func (s *step) Part(row, rows, col, cols int) {
 		k.RunPart(s.value.dense, s.args, row, rows, col, cols)
 		return
 	}
-	if width := s.value.shape[len(s.value.shape)-1]; int(s.done[row].Add(int32(cols))) == width {
+	if int(s.done[row].Add(int32(cols))) == s.width() {
 		s.kernel.(op.Rowwise).RunWholeRows(s.value.dense, s.args, row, rows)
+		s.complete.Add(int32(rows))
 	}
 }
 

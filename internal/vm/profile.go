@@ -72,12 +72,12 @@ func FormatProfile(list []OpProfile) string {
 	for _, p := range list {
 		total += p.Time
 	}
-	fmt.Fprintf(&b, "%-20s %8s %12s %6s %9s\n", "operator", "calls", "time", "share", "GB/s")
+	fmt.Fprintf(&b, "%-28s %8s %12s %6s %9s\n", "operator", "calls", "time", "share", "GB/s")
 	for _, p := range list {
 		if p.Calls == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "%-20s %8d %12v %5.1f%% %9.1f\n", p.Op, p.Calls, p.Time.Round(time.Microsecond),
+		fmt.Fprintf(&b, "%-28s %8d %12v %5.1f%% %9.1f\n", p.Op, p.Calls, p.Time.Round(time.Microsecond),
 			100*float64(p.Time)/float64(max(total, 1)), float64(p.Bytes)/max(float64(p.Time), 1))
 	}
 	return b.String()

@@ -48,15 +48,16 @@ type step struct {
 	op    G.Op
 	name  string // the operator's, for profiles
 
-	sum    bool           // adds its two inputs, see isSum
-	kernel op.Kernel      // nil: a foreign operator, run by its Do
-	add    bool           // the last input is the base that the result is added to (op.Accumulator)
-	rows   *op.Rows       // rows of the output that may not be zero
-	output bool           // writes to memory that Machine.SetAccumulate has added to; kernel is an op.Accumulator
-	base   *tensor.Dense  // with add
-	then   *step          // the step after, which this one's kernel (an op.Producer) has done part by part, see follow
-	within *step          // the step before, whose then this one is
-	done   []atomic.Int32 // of an op.Rowwise within another: for the first row of each part, how many columns are done
+	sum      bool           // adds its two inputs, see isSum
+	kernel   op.Kernel      // nil: a foreign operator, run by its Do
+	add      bool           // the last input is the base that the result is added to (op.Accumulator)
+	rows     *op.Rows       // rows of the output that may not be zero
+	output   bool           // writes to memory that Machine.SetAccumulate has added to; kernel is an op.Accumulator
+	base     *tensor.Dense  // with add
+	then     *step          // the step after, which this one's kernel (an op.Producer) has done part by part, see follow
+	within   *step          // the step before, whose then this one is
+	done     []atomic.Int32 // of an op.Rowwise within another: for the first row of each part, how many columns are done
+	complete atomic.Int32   // of it: rows that are done
 
 	args []*tensor.Dense
 	vals []G.Value // arguments of a foreign operator
