@@ -3,8 +3,9 @@
 
 The same model, head, data, batching and hyper-parameters as `ftk finetune --head classify`: masked mean pooling (or the
 first token), dropout, a linear layer; AdamW with no decay on biases and LayerNorm; linear warm-up and decay; gradient
-clipping by norm; batches grouped by length and padded to the longest in the batch. Frozen layers run under no_grad.
-Dropout inside the backbone is off on both sides.
+clipping by norm; batches grouped by length and padded to the longest in the batch. A frozen backbone runs under no_grad;
+where its first layers are frozen, nothing in them requires a gradient, so that autograd records nothing either. Dropout
+inside the backbone is off on both sides.
 
   train:  peer_transformers.py train --model DIR --train F --eval F --text-column text --label-column category ...
   step:   peer_transformers.py step --model DIR --batch 32 --length 64

@@ -97,6 +97,7 @@ type featureFile struct {
 	name   string // the name it has now
 	file   *os.File
 	mapped *mapped // nil: read by system calls
+	head   []byte  // header, as it is in the file
 	dataAt int64
 	buf    []byte // what is read or written last, if it is not mapped
 }
@@ -131,14 +132,14 @@ func (f *featureFile) check(key, magic string, behind int64) error {
 	if f.lay(size); f.dataAt > st.Size() {
 		return errors.New("the header is damaged")
 	}
-	head := make([]byte, size)
-	if _, err := f.file.ReadAt(head, int64(featurePrologue)); err != nil {
+	f.head = make([]byte, size)
+	if _, err := f.file.ReadAt(f.head, int64(featurePrologue)); err != nil {
 		return err
 	}
-	if crc32.Checksum(head, castagnoli) != binary.LittleEndian.Uint32(first[len(featureMagic)+4:]) {
+	if crc32.Checksum(f.head, castagnoli) != binary.LittleEndian.Uint32(first[len(featureMagic)+4:]) {
 		return errors.New("the header is damaged")
 	}
-	if err := json.Unmarshal(head, &f.header); err != nil {
+	if err := json.Unmarshal(f.head, &f.header); err != nil {
 		return err
 	}
 	if f.header.Key != key || f.header.Examples != f.set.Len() {
@@ -214,17 +215,16 @@ func (f *featureFile) end() int64 { return f.dataAt + f.header.fileBytes() }
 // createFeatureFile starts a file under a temporary name.
 func createFeatureFile(path string, h featureHeader, set *dataset.Set) (_ *featureFile, err error) {
 	f := &featureFile{header: h, path: path, set: set}
-	head, err := json.Marshal(h)
-	if err != nil {
+	if f.head, err = json.Marshal(h); err != nil {
 		return nil, err
 	}
-	f.lay(int64(len(head)))
+	f.lay(int64(len(f.head)))
 	if f.file, err = os.CreateTemp(filepath.Dir(path), featureTemp); err != nil {
 		return nil, err
 	}
 	f.name = f.file.Name()
 	if err = f.file.Truncate(f.end()); err == nil {
-		_, err = f.file.WriteAt(head, int64(featurePrologue))
+		_, err = f.file.WriteAt(f.head, int64(featurePrologue))
 	}
 	if err != nil {
 		f.remove()
@@ -260,13 +260,9 @@ func (f *featureFile) finish() error {
 
 // rename writes the first line, closes the file and gives it a name.
 func (f *featureFile) rename(magic, path string) error {
-	head, err := json.Marshal(f.header)
-	if err != nil {
-		return err
-	}
 	first := append(make([]byte, 0, featurePrologue), magic...)
-	first = binary.LittleEndian.AppendUint32(first, uint32(len(head)))
-	first = binary.LittleEndian.AppendUint32(first, crc32.Checksum(head, castagnoli))
+	first = binary.LittleEndian.AppendUint32(first, uint32(len(f.head)))
+	first = binary.LittleEndian.AppendUint32(first, crc32.Checksum(f.head, castagnoli))
 	if _, err := f.file.WriteAt(first, 0); err != nil {
 		return err
 	}

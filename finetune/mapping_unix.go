@@ -4,6 +4,7 @@ package finetune
 
 import (
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +39,8 @@ func mapFile(f *os.File, n int64) *mapped {
 
 // bytes are those from a to b. They are valid until the file is unmapped.
 func (m *mapped) bytes(a, b int64) []byte {
-	read := (b+around-1)/around*around - a/around*around
+	at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(m.mem))) % around)
+	read := (at+b+around-1)/around*around - (at+a)/around*around
 	if m.resident += read; m.resident > mappedMost && len(m.mem) > mappedMost {
 		// Pages of a file come back when they are read again.
 		_ = unix.Madvise(m.mem, unix.MADV_DONTNEED)

@@ -1,10 +1,13 @@
 package finetune
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/blas"
@@ -34,6 +37,8 @@ type Stepper struct {
 	plan      *plan
 	batch     *batch
 	drawn     uint64
+	profile   bool
+	outside   [2]vm.OpProfile // the gradient's norm, AdamW
 }
 
 // NewStepper prepares steps on a model of which nothing is frozen
@@ -65,7 +70,8 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 		st.opt = newOptimizer(net.weights, Schedule{Kind: "constant", Total: 1 << 16}, &Config{Settings: s})
 		net.plans.rows = st.opt.gradientRows()
 	}
-	net.plans.profile = o.Profile
+	net.plans.profile, st.profile = o.Profile, o.Profile
+	st.outside = outsideOperators
 	debug.FreeOSMemory() // what reading the model left behind, as in Run
 	if st.plan, err = net.plans.get(st.batch, !o.Forward); err != nil {
 		st.Close()
@@ -122,9 +128,22 @@ func (s *Stepper) Step() (float32, error) {
 		return 0, err
 	}
 	s.opt.accumulate(1)
-	s.opt.step(s.opt.norm())
+	if !s.profile {
+		s.opt.step(s.opt.norm())
+		return loss, nil
+	}
+	begin := time.Now()
+	norm := s.opt.norm()
+	between := time.Now()
+	s.opt.step(norm)
+	for i, d := range []time.Duration{between.Sub(begin), time.Since(between)} {
+		s.outside[i].Calls++
+		s.outside[i].Time += d
+	}
 	return loss, nil
 }
+
+var outsideOperators = [2]vm.OpProfile{{Op: "norm of the gradient"}, {Op: "AdamW"}}
 
 // FLOP counts the multiplications and additions in the matrix products of one
 // step of the model as it is written: with B examples of S tokens, L layers of
@@ -149,10 +168,13 @@ func (s *Stepper) FLOP() float64 {
 }
 
 // Profile tells what the operators of forward and backward cost since the last
-// call; StepperOptions.Profile must have been set.
+// call, the gradient's norm and the optimiser, longest first;
+// StepperOptions.Profile must have been set.
 func (s *Stepper) Profile() []vm.OpProfile {
-	p := s.plan.machine.Profile()
+	p := append(s.plan.machine.Profile(), s.outside[:]...)
+	slices.SortStableFunc(p, func(a, b vm.OpProfile) int { return cmp.Compare(b.Time, a.Time) })
 	s.plan.machine.ResetProfile()
+	s.outside = outsideOperators
 	return p
 }
 

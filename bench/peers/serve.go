@@ -136,7 +136,7 @@ func (s serveOptions) printProfile() error {
 	for _, p := range list {
 		operators += p.Time
 	}
-	fmt.Printf("%s, pooling %s, %d × %d tokens, %d threads, %s: %v a step, %.1f GFLOP/s of %.1f; outside operators (optimiser, norm, loop) %v; %d allocations, %d bytes a step\n",
+	fmt.Printf("%s, pooling %s, %d × %d tokens, %d threads, %s: %v a step, %.1f GFLOP/s of %.1f; outside of what follows %v; %d allocations, %d bytes a step\n",
 		s.model.name, s.model.pooling, s.batch, s.tokens, s.threads, blasName(), each.Round(time.Microsecond), s.model.done(st.FLOP(), s.batch, s.tokens, s.forward)/each.Seconds()/1e9, rate,
 		(each - operators/time.Duration(s.profile)).Round(time.Microsecond),
 		(after.Mallocs-before.Mallocs)/uint64(s.profile), (after.TotalAlloc-before.TotalAlloc)/uint64(s.profile))

@@ -294,6 +294,60 @@ func TestThenSeesEveryElementOnceAndFinal(t *testing.T) {
 	})
 }
 
+// NaN and infinities that are added stay where they belong, in tiles and at the edge, and those of A and B go where they
+// are multiplied.
+func TestGemmSpecialValues(t *testing.T) {
+	const m, k = 41, 50
+	versions(t, func(t *testing.T) {
+		for _, n := range []int{64, 37, 5} {
+			a, b, d, row := random(m*k, 1), random(k*n, 2), random(m*n, 3), random(n, 4)
+			product := func(a, b, d, row []float32) []float32 {
+				c := make([]float32, m*n)
+				GemmJoined(false, false, m, n, k, a, k, [][]float32{b}, n, c, n, Epilogue{Matrix: d, Stride: n, Row: row})
+				plain := make([]float32, m*n)
+				GemmAdd(false, false, m, n, k, a, k, b, n, plain, n, Epilogue{Matrix: d, Stride: n, Row: row})
+				for i := range c {
+					if c[i] != plain[i] && (c[i] == c[i] || plain[i] == plain[i]) {
+						t.Fatalf("element %d is %v, in one part %v", i, plain[i], c[i])
+					}
+				}
+				return c
+			}
+			clean := product(a, b, d, row)
+			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+				with := func(x []float32, i int) []float32 {
+					x = slices.Clone(x)
+					x[i] = bad
+					return x
+				}
+				last := n - 1
+				for what, c := range map[string]struct {
+					got  []float32
+					here func(r, c int) bool
+					sign func(r, c int) float32 // of what is multiplied; nil: it is only added
+				}{
+					"D":   {product(a, b, with(d, 7*n+last), row), func(r, c int) bool { return r == 7 && c == last }, nil},
+					"row": {product(a, b, d, with(row, last)), func(_, c int) bool { return c == last }, nil},
+					"A":   {product(with(a, 7*k+3), b, d, row), func(r, _ int) bool { return r == 7 }, func(_, c int) float32 { return b[3*n+c] }},
+					"B":   {product(a, with(b, 3*n+last), d, row), func(_, c int) bool { return c == last }, func(r, _ int) float32 { return a[r*k+3] }},
+				} {
+					for i, v := range c.got {
+						want := clean[i]
+						if r, col := i/n, i%n; c.here(r, col) {
+							if want = bad; c.sign != nil {
+								want *= c.sign(r, col)
+							}
+						}
+						if v != want && (v == v || want == want) {
+							t.Fatalf("%v in %s, %d columns: element %d is %v, want %v", bad, what, n, i, v, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestGemmRefusesShortSlices(t *testing.T) {
 	x := make([]float32, 6)
 	for i, f := range []func(){

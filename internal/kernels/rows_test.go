@@ -239,6 +239,68 @@ func TestGatherAndScatter(t *testing.T) {
 	})
 }
 
+// relative divides both by the largest of want.
+func relative(got []float32, want []float64) ([]float32, []float64) {
+	top := math.SmallestNonzeroFloat32
+	for _, v := range want {
+		top = math.Max(top, math.Abs(v))
+	}
+	g, w := make([]float32, len(got)), make([]float64, len(want))
+	for i := range want {
+		g[i], w[i] = float32(float64(got[i])/top), want[i]/top
+	}
+	return g, w
+}
+
+// Norms of numbers from 1e-30 to 1e15, around zero and far from it. (Beyond 1e18 the variance is no float32.)
+func TestLayerNormOverTheRange(t *testing.T) {
+	const rows, width, eps = 7, 130, 1e-12
+	eachVersion(t, func(t *testing.T) {
+		for _, scale := range []float32{1e-30, 1e-15, 1e-6, 1e-3, 1, 1e3, 1e15} {
+			for _, shift := range []float32{0, 10, -1000} {
+				x, gamma, beta, dy := normal(rows*width, 1), normal(width, 3), normal(width, 4), normal(rows*width, 5)
+				for i := range x {
+					x[i] = (x[i] + shift) * scale
+				}
+				// The mean is off by some roundings of what is added up.
+				tol := 4e-6 + 5e-7*math.Abs(float64(shift))
+				name := fmt.Sprintf("scale %v, mean %v of it", scale, shift)
+				y, dx, dgamma, dbeta := layerNormOf(float64s(x), float64s(gamma), float64s(beta), float64s(dy), rows, width, eps)
+				got, gotGamma, gotBeta := make([]float32, rows*width), make([]float32, width), make([]float32, width)
+				LayerNorm(got, x, gamma, beta, rows, width, eps)
+				compare(t, "LayerNorm, "+name, got, y, tol, tol)
+				LayerNormGrad(got, gotGamma, gotBeta, x, gamma, dy, rows, width, eps)
+				for what, pair := range map[string]struct {
+					got  []float32
+					want []float64
+				}{"dx": {got, dx}, "dgamma": {gotGamma, dgamma}, "dbeta": {gotBeta, dbeta}} {
+					g, w := relative(pair.got, pair.want)
+					compare(t, "LayerNormGrad "+what+", "+name, g, w, tol, tol)
+				}
+			}
+		}
+	})
+}
+
+// Gradients from subnormal to 1e15. (The square of 1e20 is no float32.)
+func TestAdamWOverTheRange(t *testing.T) {
+	eachVersion(t, func(t *testing.T) {
+		for _, scale := range []float64{1e-44, 1e-30, 1e-18, 1e-8, 1, 1e8, 1e15} {
+			const n = 37
+			grad, param, m, v := normal(n, 2), normal(n, 1), make([]float32, n), make([]float32, n)
+			s := AdamWStep{LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, GradScale: 1, BiasCorr1: 0.1, BiasCorr2: 0.001}
+			want := float64s(param)
+			for i := range grad {
+				grad[i] = float32(float64(grad[i]) * scale)
+				g := float64(grad[i])
+				want[i] = want[i]*(1-s.LR*s.WeightDecay) - s.LR/s.BiasCorr1*0.1*g/(math.Sqrt(0.001*g*g)/math.Sqrt(s.BiasCorr2)+s.Eps)
+			}
+			AdamW(param, grad, m, v, s)
+			compare(t, fmt.Sprintf("gradients of %v", scale), param, want, 1e-6, 1e-7)
+		}
+	})
+}
+
 func TestAdamW(t *testing.T) {
 	eachVersion(t, func(t *testing.T) {
 		for _, n := range []int{1, 7, 16, 33, 20000} {

@@ -1,7 +1,10 @@
 package kernels
 
 import (
+	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -136,6 +139,61 @@ func attendGrad(dout []float32, which int) []float32 {
 	AttentionGrad(grads[0], grads[1], grads[2], dout, normal(n, 5), normal(n, 6), normal(n, 7), nil,
 		AttentionShape{Batch: 1, SeqQ: 9, SeqK: 9, Heads: 1, HeadDim: 37})
 	return grads[which]
+}
+
+// An infinity in x, y or z: norms, attention and rows give what the formula gives in float64.
+func TestInfinitiesByTheFormula(t *testing.T) {
+	const rows, width, eps = 9, 37, 1e-5
+	shape := AttentionShape{Batch: 1, SeqQ: rows, SeqK: rows, Heads: 1, HeadDim: width}.complete()
+	ids := []int64{3, 1, 4, 1, 5, 8, 2, 6, 5}
+	eachVersion(t, func(t *testing.T) {
+		for which := range 4 {
+			for _, bad := range []float32{inf, -inf} {
+				in := [4][]float32{normal(rows*width, 1), normal(rows*width, 2), normal(rows*width, 3), normal(rows*width, 4)}
+				in[which][4*width+20] = bad
+				name := fmt.Sprintf("%v in operand %d", bad, which)
+
+				gamma, beta := in[2][4*width:5*width], in[3][4*width:5*width]
+				y, dx, dgamma, dbeta := layerNormOf(float64s(in[0]), float64s(gamma), float64s(beta), float64s(in[1]), rows, width, eps)
+				got, gotGamma, gotBeta := make([]float32, rows*width), make([]float32, width), make([]float32, width)
+				LayerNorm(got, in[0], gamma, beta, rows, width, eps)
+				compare(t, "LayerNorm, "+name, got, y, 2e-6, 2e-6)
+				LayerNormGrad(got, gotGamma, gotBeta, in[0], gamma, in[1], rows, width, eps)
+				if which != 1 && which != 2 { // what is infinite beside what is not a number depends on the order
+					compare(t, "LayerNormGrad dx, "+name, got, dx, 2e-5, 4e-6)
+				}
+				compare(t, "LayerNormGrad dgamma, "+name, gotGamma, dgamma, 4e-6, 2e-5)
+				compare(t, "LayerNormGrad dbeta, "+name, gotBeta, dbeta, 4e-6, 2e-5)
+
+				out, dq, dk, dv := attentionOf(in[3], in[0], in[1], in[2], nil, shape)
+				Attention(got, in[0], in[1], in[2], nil, shape)
+				compare(t, "Attention, "+name, got, out, 1e-5, 1e-5)
+				grads := [3][]float32{make([]float32, rows*width), make([]float32, rows*width), make([]float32, rows*width)}
+				AttentionGrad(grads[0], grads[1], grads[2], in[3], in[0], in[1], in[2], nil, shape)
+				for i, want := range [][]float64{dq, dk, dv} {
+					for j, w := range want {
+						if finite := !math.IsNaN(w) && !math.IsInf(w, 0); finite != (grads[i][j]-grads[i][j] == 0) {
+							t.Fatalf("AttentionGrad %d, %s: element %d is %v, want %v", i, name, j, grads[i][j], w)
+						}
+					}
+				}
+
+				gathered, added := make([]float32, rows*width), slices.Clone(in[1])
+				if err := errors.Join(GatherRows(gathered, in[0], ids, width), ScatterAddRows(added, in[0], ids, width)); err != nil {
+					t.Fatal(err)
+				}
+				wantRows, wantAdded := make([]float64, rows*width), float64s(in[1])
+				for i, id := range ids {
+					for c := range width {
+						wantRows[i*width+c] = float64(in[0][int(id)*width+c])
+						wantAdded[int(id)*width+c] += float64(in[0][i*width+c])
+					}
+				}
+				compare(t, "GatherRows, "+name, gathered, wantRows, 0, 0)
+				compare(t, "ScatterAddRows, "+name, added, wantAdded, 1e-6, 1e-6)
+			}
+		}
+	})
 }
 
 // Infinities come out as the formula has them.

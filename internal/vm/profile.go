@@ -77,8 +77,12 @@ func FormatProfile(list []OpProfile) string {
 		if p.Calls == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "%-28s %8d %12v %5.1f%% %9.1f\n", p.Op, p.Calls, p.Time.Round(time.Microsecond),
-			100*float64(p.Time)/float64(max(total, 1)), float64(p.Bytes)/max(float64(p.Time), 1))
+		rate := ""
+		if p.Bytes > 0 {
+			rate = fmt.Sprintf("%9.1f", float64(p.Bytes)/max(float64(p.Time), 1))
+		}
+		fmt.Fprintf(&b, "%-28s %8d %12v %5.1f%% %s\n", p.Op, p.Calls, p.Time.Round(time.Microsecond),
+			100*float64(p.Time)/float64(max(total, 1)), rate)
 	}
 	return b.String()
 }
