@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
+	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/models"
 )
@@ -91,6 +92,36 @@ func (g *goldenRun) repeat(t *testing.T) {
 	for name, want := range g.Weights {
 		if err := closeTo(param(n.weights, name).value, want, 2e-4); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Trained weights are in memory once: those of all graphs are the ones that the
+// optimiser updates.
+func TestTrainedWeightsExistOnce(t *testing.T) {
+	source, err := models.Open("../models/testdata/tiny-bert")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Defaults()
+	n, err := newNetwork(source.Model, &s, []string{"a", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+	for what, g := range map[string]*graph.Graph{"model": n.model.Graph, "trainable part": n.parts.Suffix.Graph, "canonical form": n.suffix} {
+		byName := initializers(g)
+		for _, p := range n.weights.params {
+			before := p.value[0]
+			p.value[0] = 12345
+			values, err := byName[p.name].Init.Float32s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if values[0] != 12345 {
+				t.Errorf("%s: %s is a copy", what, p.name)
+			}
+			p.value[0] = before
 		}
 	}
 }

@@ -104,6 +104,25 @@ func TestRecompute(t *testing.T) {
 	}
 }
 
+// A step's memory grows with the sequence, not with its square: no scores of attention are kept.
+func TestMemoryIsLinearInTheSequence(t *testing.T) {
+	e := newEncoder(50, 32, 4, 64, 2, 3)
+	planned := func(seq int) float64 {
+		g := e.graph(2, seq)
+		m, err := vm.New(g.g, vm.Options{Keep: g.keep()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		return float64(m.PlannedBytes())
+	}
+	short, long := planned(128), planned(1024)
+	t.Logf("%.0f bytes for 128 tokens, %.0f for 1024", short, long)
+	if long > 8.1*short {
+		t.Errorf("eight times the tokens take %.1f times the memory", long/short)
+	}
+}
+
 func TestShapesShareAnArena(t *testing.T) {
 	e := newEncoder(50, 32, 4, 64, 2, 3)
 	arena := &vm.Arena{}
