@@ -248,7 +248,7 @@ func (k *columnsOf) InferShape(ds ...G.DimSizer) (tensor.Shape, error) {
 	}
 	y := s[0].Clone()
 	if len(y) == 0 || lastDim(y)%k.parts != 0 {
-		return nil, fmt.Errorf("Columns: %v does not have columns in %d equal parts", y, k.parts)
+		return nil, fmt.Errorf("columns: %v does not have columns in %d equal parts", y, k.parts)
 	}
 	y[len(y)-1] /= k.parts
 	return y, nil
