@@ -2,7 +2,7 @@
 """Repeats a fine-tuning run of ftk with Hugging Face transformers on PyTorch, and compares them step by step.
 
     echo '{"model": DIR, "settings": {"data": F, "eval": F, "columns": {"text": T, "label": L}, "epochs": 1, ...}}' > run.json
-    FTK_REPLAY=run.json go test ./finetune -run TestReplay        writes run.json.out
+    FTK_REPLAY=$PWD/run.json go test ./finetune -run TestReplay        writes run.json.out
     replay.py run.json
 
 The model, the head that ftk begins with and the batches are the same, and there is no dropout: what differs is the
