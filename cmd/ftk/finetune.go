@@ -69,7 +69,7 @@ so far is kept, and --resume goes on where it stopped.`,
 	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed: the same gives the same run to the bit with the same --threads")
 	f.IntVar(&s.Threads, "threads", s.Threads, "threads (0: all cores)")
 	f.Int64Var(&cacheLimit, "cache-limit", cacheLimit, "most `MiB` of frozen features to keep on disk, those of earlier runs included, of which the oldest go first; what does not fit is computed again for each batch")
-	f.StringVar(&s.FrozenEngine, "frozen-engine", s.FrozenEngine, "what computes the frozen part: ftk, onnxruntime, or auto, whichever is faster here")
+	f.StringVar(&s.FrozenEngine, "frozen-engine", s.FrozenEngine, "the `engine` that computes the frozen part: ftk, onnxruntime, or auto, whichever is faster here")
 	f.BoolVar(&resume, "resume", false, "go on with the newest run that was stopped")
 	return cmd
 }
