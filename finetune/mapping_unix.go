@@ -10,7 +10,7 @@ import (
 )
 
 // mapped is a file in the addresses of this process. A file that is cut short
-// meanwhile faults where it is read, see faults.
+// meanwhile faults where it is read, see featureFile.asFileError.
 type mapped struct {
 	mem      []byte
 	resident int64 // bytes at most, since what was read was last let go of
