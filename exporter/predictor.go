@@ -87,7 +87,8 @@ func (p *Predictor) Close() error { return p.session.Close() }
 const batchSize = 32
 
 // Predict classifies texts, or pairs of texts, and returns a prediction for
-// each, in their order. Texts are run in batches of like length.
+// each, in their order. Texts are run in batches of like length; of the same
+// length where the model has no attention mask to tell padding by.
 func (p *Predictor) Predict(ctx context.Context, texts []tokenize.Input) ([]Prediction, error) {
 	encodings, err := p.tokenizer.EncodeBatch(texts, tokenize.Options{MaxLength: p.Settings.MaxLength, IDsOnly: true}, p.threads)
 	if err != nil {
@@ -100,7 +101,17 @@ func (p *Predictor) Predict(ctx context.Context, texts []tokenize.Input) ([]Pred
 	sort.SliceStable(order, func(i, j int) bool { return encodings[order[i]].Len() < encodings[order[j]].Len() })
 
 	predictions := make([]Prediction, len(texts))
-	for batch := range slices.Chunk(order, batchSize) {
+	_, masked := p.Settings.Inputs["attention_mask"]
+	for len(order) > 0 {
+		batch := order[:min(batchSize, len(order))]
+		if !masked {
+			length := encodings[order[0]].Len()
+			longer := slices.IndexFunc(batch, func(i int) bool { return encodings[i].Len() != length })
+			if longer > 0 {
+				batch = batch[:longer]
+			}
+		}
+		order = order[len(batch):]
 		logits, err := p.run(ctx, batch, encodings)
 		if err != nil {
 			return nil, err

@@ -23,10 +23,13 @@ func lengthStep(n int) int {
 	return 8
 }
 
-// batchPlan is the examples of one batch and its padded length.
+// batchPlan is the examples of one batch, or of a part of it, and its padded
+// length.
 type batchPlan struct {
 	examples []dataset.Example
-	seq      int // padded length
+	seq      int  // padded length
+	before   int  // examples of the batch in the parts before
+	more     bool // there are further parts
 }
 
 func paddedLength(n, limit int) int {
@@ -184,10 +187,39 @@ func (c *cutter) cut(maxLength int, rows func(longest, left int) int) []batchPla
 	for rest := c.sorted; len(rest) > 0; {
 		longest := rest[0].Length
 		n := rows(longest, len(rest))
-		c.batches = append(c.batches, batchPlan{rest[:n:n], paddedLength(longest, maxLength)})
+		c.batches = append(c.batches, batchPlan{examples: rest[:n:n], seq: paddedLength(longest, maxLength)})
 		rest = rest[n:]
 	}
 	return c.batches
+}
+
+// unpadded cuts batches, sorted by length, into parts without padding: a model
+// without an attention mask would take padding for text, and what it gives for
+// one text would depend on the others.
+func unpadded(batches iter.Seq2[batchPlan, error]) iter.Seq2[batchPlan, error] {
+	return func(yield func(batchPlan, error) bool) {
+		for b, err := range batches {
+			if err != nil {
+				yield(b, err)
+				return
+			}
+			for lo, n := 0, 0; lo < len(b.examples); lo += n {
+				n = sameLength(b.examples[lo:])
+				if !yield(batchPlan{b.examples[lo : lo+n], b.examples[lo].Length, lo, lo+n < len(b.examples)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sameLength counts the examples at the front that are as long as the first.
+func sameLength(examples []dataset.Example) int {
+	n := slices.IndexFunc(examples, func(e dataset.Example) bool { return e.Length != examples[0].Length })
+	if n < 0 {
+		return len(examples)
+	}
+	return n
 }
 
 // longestFirst sorts examples by length into the memory of to. Those of the

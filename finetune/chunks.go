@@ -15,6 +15,7 @@ import (
 // anew from the lengths where it is not one of the few that were needed last.
 type chunks struct {
 	set    *dataset.Set
+	masked bool          // the model can tell padding
 	left   int           // examples not done
 	done   []uint64      // a bit for each example
 	recent []*chunkBlock // the last used first
@@ -33,12 +34,12 @@ type chunkBlock struct {
 }
 
 // newChunks begins with what is done already, a bit for each example; nil:
-// nothing.
-func newChunks(set *dataset.Set, done []uint64) *chunks {
+// nothing. A chunk for a model that is not masked has no padding at all.
+func newChunks(set *dataset.Set, masked bool, done []uint64) *chunks {
 	if done == nil {
 		done = make([]uint64, (set.Len()+63)/64)
 	}
-	c := &chunks{set: set, left: set.Len(), done: done}
+	c := &chunks{set: set, masked: masked, left: set.Len(), done: done}
 	for _, w := range done {
 		c.left -= bits.OnesCount64(w)
 	}
@@ -105,6 +106,9 @@ func (c *chunks) cut(b *chunkBlock, n int) error {
 	b.sorted, b.start, b.chunk = longestFirst(b.sorted, c.read), b.start[:0], resize(b.chunk, end-first)
 	for at := 0; at < len(b.sorted); {
 		next := at + forwardRows(b.sorted[at].Length, len(b.sorted)-at, c.set.Len() > blockExamples)
+		if !c.masked {
+			next = at + sameLength(b.sorted[at:next])
+		}
 		for _, e := range b.sorted[at:next] {
 			b.chunk[e.Number-first] = uint16(len(b.start))
 		}

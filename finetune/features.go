@@ -76,7 +76,7 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 		c.emit(Warning{fmt.Sprintf("features cannot be kept: %v; they are computed for each batch", err)})
 		return out, nil
 	}
-	out.chunks = newChunks(set, nil)
+	out.chunks = newChunks(set, f.net.masked(), nil)
 	f.cache.uses(out.file.name)
 	c.emit(Features{Bytes: h.Bytes, Examples: set.Len(), Path: path, Cached: true})
 	return out, nil
@@ -108,7 +108,7 @@ func (f *features) find(path, key string, set *dataset.Set) bool {
 	f.cache.uses(file.name)
 	f.config.emit(Features{Bytes: file.header.Bytes, Examples: set.Len(), Path: file.path, Cached: true, Reused: done == nil})
 	if done != nil {
-		f.chunks = newChunks(set, done)
+		f.chunks = newChunks(set, f.net.masked(), done)
 		f.config.emit(FeaturesDone{set.Len() - f.chunks.left, set.Len()})
 	}
 	return true
@@ -129,7 +129,7 @@ var errNotStorable = errors.New("the boundary cannot be stored by example")
 func (f *features) layout(ctx context.Context, fd *feeder) ([]featureValue, error) {
 	e := fd.set.Shortest()
 	b := &f.batch
-	b.batchPlan = batchPlan{[]dataset.Example{e}, e.Length}
+	b.batchPlan = batchPlan{examples: []dataset.Example{e}, seq: e.Length}
 	out, err := f.run(ctx, fd, b)
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func (f *features) complete(ctx context.Context, fd *feeder, b *batch) error {
 		if examples == nil {
 			continue
 		}
-		f.batch.batchPlan = batchPlan{examples, examples[0].Length}
+		f.batch.batchPlan = batchPlan{examples: examples, seq: examples[0].Length}
 		out, err := f.run(ctx, fd, &f.batch)
 		if err != nil {
 			return err
@@ -272,7 +272,8 @@ func (v *featureValue) take(buf []byte, a ort.Array, r int, b *batch, length int
 }
 
 // read fills the boundary values of a batch from the file; padding is zero.
-// (Masks never cross the boundary, so padded positions are masked.)
+// (Masks never cross the boundary, so padded positions are masked; where there
+// is no mask there is no padding.)
 func (f *features) read(b *batch) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer f.file.asFileError(&err)

@@ -73,7 +73,8 @@ func (n *network) canFeed(v *graph.Value) error {
 
 // fill makes the batch of a plan.
 func (f *feeder) fill(ctx context.Context, b *batch, p batchPlan) error {
-	b.examples, b.seq = append(b.examples[:0], p.examples...), p.seq
+	p.examples = append(b.examples[:0], p.examples...)
+	b.batchPlan = p
 	if b.inputs == nil {
 		b.inputs = map[string]ort.Array{}
 	}
@@ -163,12 +164,16 @@ func (f *feeder) values(dst []int64, b *batch, role models.Role) error {
 	return nil
 }
 
-// batches yields the batches of plans in order. While one is in use the next
-// is made by another goroutine; a batch is valid until the next is asked for.
+// batches yields the batches of plans in order, in parts where the model cannot
+// tell padding. While one is in use the next is made by another goroutine; a
+// batch is valid until the next is asked for.
 func (f *feeder) batches(ctx context.Context, plans iter.Seq2[batchPlan, error]) iter.Seq2[*batch, error] {
 	type made struct {
 		b   *batch
 		err error
+	}
+	if !f.net.masked() {
+		plans = unpadded(plans)
 	}
 	return func(yield func(*batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -500,9 +500,15 @@ func TestFeaturesGoOn(t *testing.T) {
 }
 
 func TestChunks(t *testing.T) {
+	for _, masked := range []bool{true, false} {
+		t.Run(fmt.Sprintf("masked %v", masked), func(t *testing.T) { testChunks(t, masked) })
+	}
+}
+
+func testChunks(t *testing.T, masked bool) {
 	const n = (recentBlocks+1)*blockExamples + 1000 // more blocks than are in memory
 	set := setOfLengths(t, n, func(i int) int { return 3 + i*i%61 })
-	a, b := newChunks(set, nil), newChunks(set, nil)
+	a, b := newChunks(set, masked, nil), newChunks(set, masked, nil)
 	of := func(c *chunks, e int) []dataset.Example {
 		t.Helper()
 		examples, err := c.of(e)
@@ -526,7 +532,7 @@ func TestChunks(t *testing.T) {
 			}
 			continue
 		}
-		if rows := len(got); rows != forwardTokens/got[0].Length && rows&(rows-1) != 0 {
+		if rows := len(got); masked && rows != forwardTokens/got[0].Length && rows&(rows-1) != 0 {
 			t.Errorf("a chunk of %d × %d tokens, a shape of its own", rows, got[0].Length)
 		}
 		if size := len(got) * got[0].Length; size > forwardTokens {
@@ -544,13 +550,13 @@ func TestChunks(t *testing.T) {
 	if a.left != 0 || b.left != 0 || slices.Contains(seen, false) {
 		t.Errorf("%d and %d examples are left", a.left, b.left)
 	}
-	if float64(slots) > 1.05*float64(tokens) {
+	if float64(slots) > 1.05*float64(tokens) || !masked && slots > tokens {
 		t.Errorf("%d tokens are padded to %d", tokens, slots)
 	}
 	if len(a.recent) != recentBlocks {
 		t.Errorf("%d blocks are in memory", len(a.recent))
 	}
-	c := newChunks(set, nil)
+	c := newChunks(set, masked, nil)
 	for e := range n {
 		if got := of(c, e); got[0].Number != first[e] || !slices.ContainsFunc(got, func(x dataset.Example) bool { return x.Number == e }) {
 			t.Fatalf("the chunk of example %d depends on the order", e)

@@ -76,6 +76,10 @@ func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, 
 	return n, nil
 }
 
+// masked tells whether the model has an attention mask, by which it tells
+// padding from text.
+func (n *network) masked() bool { return n.info.InputOf(models.AttentionMask) != nil }
+
 // layOut puts the trainable initializers into flat buffers.
 func (n *network) layOut() error {
 	ofHead := map[string]bool{}

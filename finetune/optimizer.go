@@ -25,7 +25,7 @@ type optimizer struct {
 	steps  int // done
 	spans  []span
 	tables []*table
-	sum    []float32 // gradients summed over accumulated batches; nil: one batch a step
+	sum    []float32 // gradients summed over batches, or parts of one; nil: a whole batch a step
 	// Sums over steps, for rows of tables that were not read for long.
 	decaySums, headDecaySums []float64
 }
@@ -36,7 +36,8 @@ type span struct {
 	head, decays bool
 }
 
-func newOptimizer(w *weights, s Schedule, c *Config) *optimizer {
+// newOptimizer prepares for steps that each sum several gradients, or take one.
+func newOptimizer(w *weights, s Schedule, c *Config, sums bool) *optimizer {
 	o := &optimizer{weights: w, schedule: s, lr: c.LearningRate, headLR: c.HeadLearningRate,
 		beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: c.WeightDecay, clip: c.GradClip}
 	at := 0
@@ -52,7 +53,7 @@ func newOptimizer(w *weights, s Schedule, c *Config) *optimizer {
 		}
 		at = end
 	}
-	if c.GradAccum > 1 {
+	if sums {
 		o.sum = alignedFloats(len(w.grad))
 	}
 	if len(o.tables) > 0 {

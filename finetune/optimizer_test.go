@@ -59,7 +59,7 @@ func TestAdamWGolden(t *testing.T) {
 		{name: "plain", shape: []int64{24}, head: true},
 	}, map[string][]float32{"decayed": golden.Initial[0], "plain": golden.Initial[1]})
 	o := newOptimizer(w, Schedule{"constant", 0, len(golden.Steps)}, &Config{Settings: Settings{
-		LearningRate: golden.LR, HeadLearningRate: 0.03, WeightDecay: golden.WeightDecay, GradClip: golden.MaxNorm, GradAccum: 1}})
+		LearningRate: golden.LR, HeadLearningRate: 0.03, WeightDecay: golden.WeightDecay, GradClip: golden.MaxNorm}}, false)
 	decayed, plain := param(w, "decayed"), param(w, "plain")
 	for k, step := range golden.Steps {
 		copy(decayed.grad, step.Grads[0])
@@ -89,14 +89,14 @@ func TestTableIsDenseAdamW(t *testing.T) {
 	}
 	for _, accum := range []int{1, 2} {
 		t.Run(fmt.Sprintf("accumulation %d", accum), func(t *testing.T) {
-			config := &Config{Settings: Settings{LearningRate: 1e-2, WeightDecay: 0.1, GradClip: 1, GradAccum: accum}}
+			config := &Config{Settings: Settings{LearningRate: 1e-2, WeightDecay: 0.1, GradClip: 1}}
 			schedule := Schedule{"linear", 40, steps + 10}
 			make1 := func(table string) (*weights, *optimizer) {
 				w := testWeights(t, []*parameter{
 					{name: "table", shape: []int64{rows, width}, table: table},
 					{name: "other", shape: []int64{3}},
 				}, map[string][]float32{"table": initial, "other": {1, 2, 3}})
-				return w, newOptimizer(w, schedule, config)
+				return w, newOptimizer(w, schedule, config, accum > 1)
 			}
 			denseW, dense := make1("")
 			tableW, lazy := make1("input_ids")
@@ -173,7 +173,7 @@ func TestDecayAndOrder(t *testing.T) {
 			t.Errorf("%s decays: %v", name, got)
 		}
 	}
-	o := newOptimizer(w, Schedule{"constant", 0, 1}, &Config{Settings: Settings{GradAccum: 1}})
+	o := newOptimizer(w, Schedule{"constant", 0, 1}, &Config{}, false)
 	if len(o.spans) != 4 || len(o.tables) != 1 {
 		t.Errorf("%d spans, %d tables", len(o.spans), len(o.tables))
 	}
@@ -190,7 +190,7 @@ func TestNormDoesNotDependOnThreads(t *testing.T) {
 		{name: "kernel", shape: []int64{400, 301}},
 		{name: "bias", shape: []int64{301}},
 	}, nil)
-	o := newOptimizer(w, Schedule{"constant", 0, 1}, &Config{Settings: Settings{GradAccum: 1}})
+	o := newOptimizer(w, Schedule{"constant", 0, 1}, &Config{}, false)
 	rng := rand.New(rand.NewPCG(3, 4))
 	var want float64
 	fill := func(x []float32) {

@@ -59,7 +59,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 			return err
 		}
 		t.opt.fetch(b) // the rows of embedding tables that the batch reads
-		t.drop(p, at)
+		t.drop(p, at, b.before)
 		t.clock.start()
 		if err := p.run(b); err != nil { // forward, backward
 			return err
@@ -73,9 +73,11 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 			return t.diverged(p, "loss", float64(loss))
 		}
 		t.pending.add(float64(loss), len(b.examples))
-		t.opt.accumulate(groups.weight(at))
-		at++
-		if !groups.complete(at) {
+		t.opt.accumulate(groups.weight(at, len(b.examples)))
+		if !b.more {
+			at++
+		}
+		if b.more || !groups.complete(at) {
 			t.clock.stop(len(b.examples))
 			continue
 		}
@@ -99,11 +101,17 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 	return nil
 }
 
-// drop draws the dropout masks of a batch.
-func (t *trainer) drop(p *plan, batch int) {
-	if p.dropout != nil {
-		kernels.DropoutMask(p.dropout, t.Dropout, randomKey(t.Seed, streamDropout, uint64(t.epoch), uint64(batch)))
+// drop draws the dropout masks of a batch, or of the part of it that has so
+// many examples before.
+func (t *trainer) drop(p *plan, batch, before int) {
+	if p.dropout == nil {
+		return
 	}
+	at := []uint64{uint64(t.epoch), uint64(batch), uint64(before)}
+	if before == 0 {
+		at = at[:2]
+	}
+	kernels.DropoutMask(p.dropout, t.Dropout, randomKey(t.Seed, streamDropout, at...))
 }
 
 // evaluateEpoch evaluates, keeps the weights if they are the best so far, and
@@ -209,18 +217,15 @@ type accumulation struct {
 	group int // batches of a step; the last may have fewer
 }
 
-// weight is the share of a batch in the gradient of its group: that of its
-// examples, so that a group counts as one large batch.
-func (a accumulation) weight(batch int) float32 {
-	if a.group == 1 {
-		return 1
-	}
+// weight is the share of some examples of a batch in the gradient of its group,
+// so that a group counts as one large batch.
+func (a accumulation) weight(batch, examples int) float32 {
 	lo := batch / a.group * a.group
 	total := 0
 	for i := lo; i < min(lo+a.group, a.batches()); i++ {
 		total += a.rows(i)
 	}
-	return float32(a.rows(batch)) / float32(total)
+	return float32(examples) / float32(total)
 }
 
 // complete tells whether a step is due after so many batches of the epoch.

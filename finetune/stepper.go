@@ -67,7 +67,7 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 	}
 	if !o.Forward {
 		// Long enough for the decay sums of any benchmark.
-		st.opt = newOptimizer(net.weights, Schedule{Kind: "constant", Total: 1 << 16}, &Config{Settings: s})
+		st.opt = newOptimizer(net.weights, Schedule{Kind: "constant", Total: 1 << 16}, &Config{Settings: s}, false)
 		net.plans.rows = st.opt.gradientRows()
 	}
 	net.plans.profile, st.profile = o.Profile, o.Profile

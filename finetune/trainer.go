@@ -107,7 +107,7 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 		return nil, err
 	}
 	c.Model = nil // trained weights are the network's now; the caller may have let go of the rest
-	t.opt = newOptimizer(t.net.weights, schedule, c)
+	t.opt = newOptimizer(t.net.weights, schedule, c, c.GradAccum > 1 || !t.net.masked())
 	t.net.plans.rows = t.opt.gradientRows()
 	if err := t.announce(); err != nil {
 		return nil, err

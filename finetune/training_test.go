@@ -62,7 +62,7 @@ func (g *goldenRun) repeat(t *testing.T) {
 	}
 	defer n.close()
 	copy(param(n.weights, "classifier.weight").value, g.Head)
-	opt := newOptimizer(n.weights, Schedule{"linear", g.Warmup, len(g.Losses)}, &Config{Settings: s})
+	opt := newOptimizer(n.weights, Schedule{"linear", g.Warmup, len(g.Losses)}, &Config{Settings: s}, false)
 	n.plans.rows = opt.gradientRows()
 	b := &batch{inputs: map[string]ort.Array{}}
 	for step, given := range g.Batches {
@@ -129,7 +129,7 @@ func TestTrainedWeightsExistOnce(t *testing.T) {
 // fillGolden makes a batch of ids with padding.
 func fillGolden(n *network, b *batch, ids [][]int64, lengths []int, labels []int64) {
 	rows, seq := len(ids), len(ids[0])
-	b.batchPlan = batchPlan{make([]dataset.Example, rows), seq}
+	b.batchPlan = batchPlan{examples: make([]dataset.Example, rows), seq: seq}
 	b.labels = labels
 	for _, in := range n.suffix.Inputs {
 		var flat []int64

@@ -57,6 +57,7 @@ func BuildBERT(c BERTConfig, safetensorsPath string) (*graph.Model, error) {
 type bertOptions struct {
 	opset         int64
 	constantNodes bool  // small constants as Constant nodes, as torch.onnx.export writes them
+	noMask        bool  // every token is seen, by all
 	sharedLayer   bool  // ALBERT: layer 0's weights serve all layers, through Identity nodes
 	embeddingSize int64 // ALBERT: embeddings narrower than the hidden states, then projected; 0: as wide
 }
@@ -84,14 +85,20 @@ func buildBERT(c BERTConfig, w weights, o bertOptions) (*graph.Model, error) {
 
 	batch, sequence, hidden := graph.NamedDim("batch"), graph.NamedDim("sequence"), graph.Dim{Size: c.HiddenSize}
 	ids := root.Input("input_ids", graph.Int64, batch, sequence)
-	mask := root.Input("attention_mask", graph.Int64, batch, sequence)
+	var mask *graph.Value
+	if !o.noMask {
+		mask = root.Input("attention_mask", graph.Int64, batch, sequence)
+	}
 	var types *graph.Value
 	if c.TypeVocabSize > 0 {
 		types = root.Input("token_type_ids", graph.Int64, batch, sequence)
 	}
 
 	x := e.embeddings(root.In("embeddings"), ids, types)
-	bias := attentionBias(root, mask)
+	var bias *graph.Value
+	if mask != nil {
+		bias = attentionBias(root, mask)
+	}
 	for i := range c.Layers {
 		weightsOf := i
 		if o.sharedLayer {
@@ -173,7 +180,8 @@ func (e *bertBuilder) layer(b *compose.Builder, prefix string, x, bias *graph.Va
 	return e.layerNorm(b.In("output").In("LayerNorm"), prefix+"output.LayerNorm", b.In("output").Op("Add", out, x), e.HiddenSize)
 }
 
-// attention is softmax(q·kᵀ/√d + bias)·v by heads (Vaswani et al. 2017).
+// attention is softmax(q·kᵀ/√d + bias)·v by heads (Vaswani et al. 2017); bias
+// may be nil.
 func (e *bertBuilder) attention(b *compose.Builder, prefix string, x, bias *graph.Value) *graph.Value {
 	h, heads := e.HiddenSize, e.Heads
 	split := b.Ints(0, 0, heads, h/heads) // 0: as the input has it
@@ -185,7 +193,10 @@ func (e *bertBuilder) attention(b *compose.Builder, prefix string, x, bias *grap
 	k := part("key", 0, 2, 3, 1)   // [batch heads d sequence]
 	v := part("value", 0, 2, 1, 3) // [batch heads sequence d]
 	scores := b.Op("Div", b.Op("MatMul", q, k), b.Float(float32(math.Sqrt(float64(h/heads)))))
-	probs := b.OpWith("Softmax", []compose.Attr{{Name: "axis", Value: -1}}, b.Op("Add", scores, bias))
+	if bias != nil {
+		scores = b.Op("Add", scores, bias)
+	}
+	probs := b.OpWith("Softmax", []compose.Attr{{Name: "axis", Value: -1}}, scores)
 	context := b.Transpose(b.Op("MatMul", probs, v), 0, 2, 1, 3)
 	return b.Op("Reshape", context, b.Ints(0, 0, h))
 }

@@ -104,6 +104,8 @@ func TestDescribeTiny(t *testing.T) {
 	noTypes := bert
 	noTypes.family, noTypes.embeddings, noTypes.parameters = "distilbert", 4, 23520-64
 	noTypes.roles = textRoles[:2]
+	noMask := bert
+	noMask.roles = []models.Role{models.InputIDs, models.TokenTypeIDs}
 	four := models.BERTConfig{Layers: 4}
 	for _, c := range []struct {
 		name  string
@@ -115,6 +117,7 @@ func TestDescribeTiny(t *testing.T) {
 		{"Constant nodes", must(models.TinyBERT(models.Tiny{Opset: 14, ConstantNodes: true}, 1)), bert},
 		{"one layer", must(models.TinyBERT(models.Tiny{BERTConfig: models.BERTConfig{Layers: 1}}, 1)), single},
 		{"no pooler", must(models.TinyBERT(models.Tiny{NoPooler: true}, 1)), noPooler},
+		{"no mask", must(models.TinyBERT(models.Tiny{NoMask: true}, 1)), noMask},
 		{"no token types", must(models.TinyBERT(models.Tiny{NoTokenTypes: true}, 1)), noTypes},
 		{"ALBERT", must(models.TinyALBERT(models.Tiny{BERTConfig: four}, 1)), albert},
 		{"ALBERT opset 17", must(models.TinyALBERT(models.Tiny{BERTConfig: four, Opset: 17, ConstantNodes: true}, 1)), albert},

@@ -20,6 +20,7 @@ type Tiny struct {
 	ConstantNodes bool  // small constants as Constant nodes, as torch.onnx.export writes them
 	NoPooler      bool  // leave out pooler_output
 	NoTokenTypes  bool  // leave out token_type_ids
+	NoMask        bool  // leave out attention_mask: every token is seen
 }
 
 func (t Tiny) filled() Tiny {
@@ -51,7 +52,7 @@ func (t Tiny) filled() Tiny {
 // BuildBERT and random weights, the same for the same seed.
 func TinyBERT(t Tiny, seed uint64) (*graph.Model, error) {
 	t = t.filled()
-	return t.build(bertOptions{opset: t.Opset, constantNodes: t.ConstantNodes}, seed)
+	return t.build(bertOptions{opset: t.Opset, constantNodes: t.ConstantNodes, noMask: t.NoMask}, seed)
 }
 
 // TinyALBERT builds an encoder as ALBERT's is exported (Lan et al. 2019):
@@ -63,7 +64,7 @@ func TinyALBERT(t Tiny, seed uint64) (*graph.Model, error) {
 	}
 	t = t.filled()
 	return t.build(bertOptions{
-		opset: t.Opset, constantNodes: t.ConstantNodes,
+		opset: t.Opset, constantNodes: t.ConstantNodes, noMask: t.NoMask,
 		sharedLayer: true, embeddingSize: max(t.HiddenSize/2, 1),
 	}, seed)
 }

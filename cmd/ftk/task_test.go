@@ -85,6 +85,12 @@ func fused(t *testing.T) *graph.Model {
 	return built(t, m, err)
 }
 
+// unmasked is BERT without an attention mask.
+func unmasked(t *testing.T) *graph.Model {
+	m, err := models.TinyBERT(models.Tiny{NoMask: true}, 1)
+	return built(t, m, err)
+}
+
 // tied is ALBERT: three layers of one set of weights.
 func tied(t *testing.T) *graph.Model {
 	m, err := models.TinyALBERT(models.Tiny{BERTConfig: models.BERTConfig{Layers: 3}, ConstantNodes: true}, 1)
