@@ -1,19 +1,12 @@
 package finetune
 
 import (
-	"bufio"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"strconv"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
-	"github.com/ftk-go/ftk/internal/graph"
-	"github.com/ftk-go/ftk/internal/parallel"
 	"github.com/ftk-go/ftk/internal/safetensors"
 	"github.com/ftk-go/ftk/internal/version"
 )
@@ -27,92 +20,6 @@ type Record struct {
 	Labels   []string        `json:"labels"`
 	Columns  dataset.Columns `json:"columns"` // as read, guesses included
 	Result   *Result         `json:"result,omitempty"`
-}
-
-// identity tells whether a run meets again what it was begun with.
-type identity struct {
-	Model     string `json:"model"` // hash of the backbone's initializers
-	Tokenizer string `json:"tokenizer"`
-	Train     string `json:"train"` // of tokens and labels
-	Eval      string `json:"eval"`
-	Threads   int    `json:"threads"`
-}
-
-func identify(c *Config, train, eval *dataset.Set) (identity, error) {
-	id := identity{Tokenizer: c.Tokenizer.Hash(), Threads: parallel.Threads()}
-	var err error
-	if id.Model, err = hashModel(c.Model); err != nil {
-		return id, err
-	}
-	if id.Train, err = hashSet(train); err != nil {
-		return id, err
-	}
-	id.Eval = id.Train
-	if eval != train {
-		id.Eval, err = hashSet(eval)
-	}
-	return id, err
-}
-
-// hashModel names a model by its nodes with their attributes (subgraphs
-// excepted) and the checksums of its initializers.
-func hashModel(m *graph.Model) (string, error) {
-	h := sha256.New()
-	for _, n := range m.Graph.Nodes {
-		fmt.Fprintf(h, "%s %s %q", n.Domain, n.OpType, n.Name)
-		for _, v := range n.Inputs {
-			if v == nil {
-				fmt.Fprint(h, " -")
-				continue
-			}
-			fmt.Fprintf(h, " %q", v.Name)
-		}
-		for _, a := range n.Attrs {
-			fmt.Fprintf(h, " %s=%v %v %q %v %v %q", a.Name, a.F, a.I, a.S, a.Floats, a.Ints, a.Strings)
-			if a.T == nil {
-				continue
-			}
-			raw, err := a.T.Raw()
-			if err != nil {
-				return "", fmt.Errorf("node %q, attribute %q: %w", n.Name, a.Name, err)
-			}
-			fmt.Fprintf(h, " %v %v %08x", a.T.DType, a.T.Dims, crc32.Checksum(raw, castagnoli))
-		}
-		fmt.Fprintln(h)
-	}
-	for _, v := range m.Graph.Initializers {
-		if v.Init == nil {
-			continue
-		}
-		raw, err := v.Init.Raw()
-		if err != nil {
-			return "", fmt.Errorf("initializer %q: %w", v.Name, err)
-		}
-		fmt.Fprintf(h, "%q %v %v %08x\n", v.Name, v.Init.DType, v.Init.Dims, crc32.Checksum(raw, castagnoli))
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// hashSet names what is trained on: tokens, the classes of the examples as a
-// list of numbers, and the labels.
-func hashSet(s *dataset.Set) (string, error) {
-	h := sha256.New()
-	if err := s.Hash(h); err != nil {
-		return "", err
-	}
-	text := bufio.NewWriter(h)
-	separator := byte('[')
-	for e, err := range s.Scan(0, s.Len()) {
-		if err != nil {
-			return "", err
-		}
-		text.WriteByte(separator)
-		text.WriteString(strconv.Itoa(int(e.Class)))
-		separator = ' '
-	}
-	fmt.Fprintf(text, "] %v", s.Classes.Names)
-	text.Flush()
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // begin makes the directory of a new run.

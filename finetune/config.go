@@ -105,6 +105,7 @@ const (
 // Check tells what is wrong with the settings, by the names that the command
 // line has for them.
 func (s *Settings) Check() error {
+	const most = 1 << 20 // of what is multiplied with numbers of examples
 	finite := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 	switch {
 	case !slices.Contains(heads.Kinds(), s.Head):
@@ -123,18 +124,20 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("--frozen-engine %q: it is %s, %s or %s", s.FrozenEngine, EngineAuto, EngineFtk, EngineOnnxruntime)
 	case s.Pooling != "" && !slices.Contains(poolings, s.Pooling):
 		return fmt.Errorf("--pooling %q: it is one of %s", s.Pooling, strings.Join(poolings, ", "))
-	case s.Epochs < 1:
-		return fmt.Errorf("--epochs %d: it takes at least 1", s.Epochs)
-	case s.BatchSize < 1:
-		return fmt.Errorf("--batch-size %d: it takes at least 1", s.BatchSize)
-	case s.GradAccum < 1:
-		return fmt.Errorf("--grad-accum %d: it takes at least 1", s.GradAccum)
+	case s.Epochs < 1 || s.Epochs > most:
+		return fmt.Errorf("--epochs %d: it takes 1 to %d", s.Epochs, most)
+	case s.BatchSize < 1 || s.BatchSize > most:
+		return fmt.Errorf("--batch-size %d: it takes 1 to %d", s.BatchSize, most)
+	case s.GradAccum < 1 || s.GradAccum > most:
+		return fmt.Errorf("--grad-accum %d: it takes 1 to %d", s.GradAccum, most)
 	case !finite(s.LearningRate):
 		return fmt.Errorf("--lr %v: it is a number from 0", s.LearningRate)
 	case !finite(s.HeadLearningRate):
 		return fmt.Errorf("--head-lr %v: it is a number from 0", s.HeadLearningRate)
 	case !finite(s.WeightDecay):
 		return fmt.Errorf("--weight-decay %v: it is a number from 0", s.WeightDecay)
+	case s.WeightDecay*max(s.LearningRate, s.HeadLearningRate) >= 1:
+		return fmt.Errorf("--weight-decay %v: times the learning rate it is the share that a weight loses in a step, which must be less than 1", s.WeightDecay)
 	case !finite(s.GradClip):
 		return fmt.Errorf("--grad-clip %v: it is a number from 0", s.GradClip)
 	case !(s.Dropout >= 0 && s.Dropout < 1):

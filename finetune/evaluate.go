@@ -37,7 +37,7 @@ func (f *feeder) forward(ctx context.Context, examples dataset.Examples, maxLeng
 func (f *feeder) evaluate(ctx context.Context, examples dataset.Examples, maxLength int, progress func(done int)) (metrics.Classification, error) {
 	done := 0
 	classes := len(f.set.Classes.Names)
-	m := metrics.NewConfusion(classes)
+	m := metrics.NewTally(classes)
 	err := f.forward(ctx, examples, maxLength, func(b *batch, logits []float32) error {
 		m.Add(logits, b.labels)
 		m.AddLoss(lossOf(f.net.loss, logits, b.labels, classes), len(b.labels))

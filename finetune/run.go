@@ -121,14 +121,17 @@ func (t *trainer) evaluateEpoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !isFinite(m.Loss) {
+		return &DivergedError{Epoch: t.epoch + 1, Step: t.opt.steps, What: "loss of the evaluation", Value: m.Loss}
+	}
 	e := Evaluation{Epoch: t.epoch + 1, Step: t.opt.steps, TrainLoss: t.losses.mean(), Classification: m}
 	best := t.best == nil || m.Accuracy > t.best.Accuracy || (m.Accuracy == t.best.Accuracy && m.Loss < t.best.Loss)
 	t.history = append(t.history, e)
 	if best {
-		t.best = &e
-		if err := t.saveBest(); err != nil {
+		if err := t.saveBest(&e); err != nil {
 			return err
 		}
+		t.best = &e
 	}
 	t.epoch, t.batch, t.losses = t.epoch+1, 0, meanLoss{}
 	t.emit(Evaluated{e, best})

@@ -320,7 +320,9 @@ func TestDiverges(t *testing.T) {
 		step int    // 0: any
 	}{
 		{"NaN in a weight", func(c *Config) { c.Model = poisoned("encoder.layer.1.output.dense.bias") }, "encoder.layer.1.output.dense.bias", 1},
-		{"learning rate", func(c *Config) { c.LearningRate, c.HeadLearningRate, c.Warmup, c.GradClip = 1e30, 1e30, 0, 0 }, "", 2},
+		{"learning rate", func(c *Config) {
+			c.LearningRate, c.HeadLearningRate, c.Warmup, c.GradClip, c.WeightDecay = 1e30, 1e30, 0, 0, 0
+		}, "", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := tinyConfig(t)
@@ -335,6 +337,79 @@ func TestDiverges(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// What the last step of an epoch breaks, the evaluation finds.
+func TestEvaluationDiverges(t *testing.T) {
+	for _, workspace := range []bool{false, true} {
+		c := tinyConfig(t)
+		c.BatchSize, c.Epochs, c.Warmup, c.Schedule, c.GradClip, c.WeightDecay = 300, 1, 0, "constant", 0, 0
+		c.LearningRate, c.HeadLearningRate = 1e20, 1e20
+		if workspace {
+			c.Workspace = tinyWorkspace(t)
+		}
+		_, err := Run(context.Background(), c)
+		var d *DivergedError
+		if !errors.As(err, &d) || d.Step != 1 || !strings.Contains(err.Error(), "evaluation") {
+			t.Fatalf("error %v", err)
+		}
+		if !workspace {
+			continue
+		}
+		if runs, err := c.Workspace.Runs(); err != nil || len(runs) > 0 {
+			t.Errorf("the run is left behind: %v, %v", runs, err)
+		}
+	}
+}
+
+// What a model computes names it: every change of that is another name.
+func TestHashOfModel(t *testing.T) {
+	hash := func(change func(*graph.Model)) string {
+		m := tinyBERT(t)
+		one := &graph.Tensor{DType: graph.Float32, Dims: []int64{1}, Storage: graph.Storage{Raw: []byte{0, 0, 128, 63}}}
+		body := &graph.Graph{Name: "body"}
+		body.Outputs = []*graph.Value{body.AddNode("Constant", "one", nil).SetTensor("value", one).Output()}
+		m.Functions = []*graph.Function{{Domain: "own", Name: "One", Opsets: []graph.Opset{{Version: 17}}, Body: body}}
+		n := m.Graph.AddNode("If", "choice", []*graph.Value{m.Graph.Inputs[0]})
+		n.Attrs = append(n.Attrs, &graph.Attribute{Name: "then_branch", Type: graph.AttrGraph, G: body})
+		change(m)
+		h, err := hashModel(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	same := func(*graph.Model) {}
+	names := map[string]string{hash(same): "nothing"}
+	if h := hash(same); names[h] == "" {
+		t.Error("the same model has two hashes")
+	}
+	two := &graph.Tensor{DType: graph.Float32, Dims: []int64{1}, Storage: graph.Storage{Raw: []byte{0, 0, 0, 64}}}
+	for what, change := range map[string]func(*graph.Model){
+		"opset":    func(m *graph.Model) { m.Opsets[0].Version-- },
+		"operator": func(m *graph.Model) { m.Graph.Nodes[3].OpType += "2" },
+		"order of inputs": func(m *graph.Model) {
+			n := m.Graph.Node("/embeddings/Add")
+			n.Inputs[0], n.Inputs[1] = n.Inputs[1], n.Inputs[0]
+		},
+		"output": func(m *graph.Model) { m.Graph.Outputs = m.Graph.Outputs[:1] },
+		"weight": func(m *graph.Model) {
+			v := m.Graph.Value("embeddings.LayerNorm.weight").Init
+			x, _ := v.Float32s()
+			x[0]++
+			v.SetFloat32s(x)
+		},
+		"function":           func(m *graph.Model) { m.Functions[0].Body = &graph.Graph{} },
+		"function's opset":   func(m *graph.Model) { m.Functions[0].Opsets[0].Version-- },
+		"body":               func(m *graph.Model) { m.Graph.Node("choice").Attrs[0].G = &graph.Graph{} },
+		"constant in a body": func(m *graph.Model) { m.Graph.Node("choice").Attrs[0].G.Nodes[0].SetTensor("value", two) },
+	} {
+		h := hash(change)
+		if was := names[h]; was != "" {
+			t.Errorf("another %s gives the hash of another %s", what, was)
+		}
+		names[h] = what
 	}
 }
 
@@ -432,6 +507,12 @@ func TestRunErrors(t *testing.T) {
 		{"schedule", func(c *Config) { c.Schedule = "step" }, "--schedule"},
 		{"loss", func(c *Config) { c.Loss = "mse" }, "--loss"},
 		{"head", func(c *Config) { c.Head = "qa" }, "classify"},
+		{"batch size", func(c *Config) { c.BatchSize = math.MaxInt }, "--batch-size"},
+		{"accumulation", func(c *Config) { c.GradAccum = math.MaxInt }, "--grad-accum"},
+		{"epochs", func(c *Config) { c.Epochs = math.MaxInt }, "--epochs"},
+		{"warmup", func(c *Config) { c.Warmup = 1e300 }, "--warmup"},
+		{"decay", func(c *Config) { c.LearningRate, c.WeightDecay = 1e-2, 100 }, "--weight-decay"},
+		{"decay of the head", func(c *Config) { c.HeadLearningRate, c.WeightDecay = 1e-2, 100 }, "--weight-decay"},
 		{"tokenizer does not fit", func(c *Config) {
 			m, err := tinyModelOf(20)
 			if err != nil {

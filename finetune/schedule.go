@@ -28,7 +28,7 @@ func NewSchedule(kind string, warmup float64, total int) (Schedule, error) {
 	if !known {
 		return Schedule{}, fmt.Errorf("--schedule %q: there are %s", kind, strings.Join(ScheduleKinds, ", "))
 	}
-	if !(warmup >= 0) || (warmup >= 1 && warmup != math.Trunc(warmup)) {
+	if !(warmup >= 0 && warmup < 1<<40) || (warmup >= 1 && warmup != math.Trunc(warmup)) {
 		return Schedule{}, fmt.Errorf("--warmup %v: it is a share below 1 or a number of steps", warmup)
 	}
 	steps := int(warmup)

@@ -101,7 +101,11 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 		return m, err
 	}
 	defer fd.close()
-	return fd.evaluate(ctx, set.All(), t.config.MaxLength, func(done int) { progress(Evaluating{0, done, set.Len()}) })
+	m, err = fd.evaluate(ctx, set.All(), t.config.MaxLength, func(done int) { progress(Evaluating{0, done, set.Len()}) })
+	if err == nil && !isFinite(m.Loss) {
+		err = fmt.Errorf("%s: the loss is %v: what the model gives is not finite", path, m.Loss)
+	}
+	return m, err
 }
 
 // Samples runs texts through the trained graph and returns the batches, inputs

@@ -259,13 +259,13 @@ func (t *trainer) feeds(ctx context.Context) error {
 // worth.
 const bestEvaluation = "evaluation"
 
-// saveBest keeps the weights as the best so far.
-func (t *trainer) saveBest() error {
+// saveBest keeps the weights, which have this evaluation, as the best so far.
+func (t *trainer) saveBest(e *Evaluation) error {
 	if t.run == nil {
 		t.bestValues = append(t.bestValues[:0], t.net.weights.value...)
 		return nil
 	}
-	text, err := json.Marshal(t.best)
+	text, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}

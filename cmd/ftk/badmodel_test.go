@@ -175,7 +175,7 @@ func TestDiverged(t *testing.T) {
 	ws := workspaceOf(t, saved(t, decomposed(t)))
 	unchanged(t, ws, func() {
 		fails(t, exitFailed, []string{"diverged in epoch 1 at step", "loss is", "first at node", "--lr"},
-			tuned(ws, train, dev, "--lr", "1e30", "--warmup", "0", "--weight-decay", "1")...)
+			tuned(ws, train, dev, "--lr", "1e30", "--warmup", "0", "--weight-decay", "0")...)
 	})
 	fails(t, exitFailed, []string{"no finished run", "ftk finetune"}, "export", "--out", filepath.Join(ws, "export"), "-C", ws)
 

@@ -10,55 +10,53 @@ type Classification struct {
 	Loss     float64 `json:"loss"` // mean over the examples
 }
 
-// Confusion counts predictions: Count(truth, predicted).
-type Confusion struct {
-	classes int
-	counts  []int64 // [classes classes], row: truth
+// Tally counts predictions; its size is linear in the number of classes.
+type Tally struct {
+	classes []tally
 	total   int64
 	loss    float64
 }
 
-// NewConfusion returns an empty count of so many classes.
-func NewConfusion(classes int) *Confusion {
-	return &Confusion{classes: classes, counts: make([]int64, classes*classes)}
-}
+// tally is how many examples have a class, how many were given it, and how
+// many of these rightly.
+type tally struct{ truth, predicted, right int64 }
+
+// NewTally returns an empty count of so many classes.
+func NewTally(classes int) *Tally { return &Tally{classes: make([]tally, classes)} }
 
 // Add counts a batch: logits [rows classes] and the true class of each row.
 // The predicted class is the first with the largest logit.
-func (c *Confusion) Add(logits []float32, truth []int64) {
+func (c *Tally) Add(logits []float32, truth []int64) {
+	n := len(c.classes)
 	for r, t := range truth {
-		c.counts[int(t)*c.classes+Argmax(logits[r*c.classes:(r+1)*c.classes])]++
+		predicted := Argmax(logits[r*n : (r+1)*n])
+		c.classes[t].truth++
+		c.classes[predicted].predicted++
+		if int(t) == predicted {
+			c.classes[t].right++
+		}
 	}
 	c.total += int64(len(truth))
 }
 
 // AddLoss adds the mean loss of a batch of so many examples.
-func (c *Confusion) AddLoss(mean float64, examples int) { c.loss += mean * float64(examples) }
-
-// Count returns how many examples of class truth were given class predicted.
-func (c *Confusion) Count(truth, predicted int) int64 { return c.counts[truth*c.classes+predicted] }
+func (c *Tally) AddLoss(mean float64, examples int) { c.loss += mean * float64(examples) }
 
 // Result gives the metrics. Macro F1 is the mean over the classes that occur
 // as truth or as prediction (as scikit-learn's f1_score has it); a class that
 // is never right has F1 0.
-func (c *Confusion) Result() Classification {
-	var right int64
-	var sum float64
-	var seen int
-	for k := range c.classes {
-		var truth, predicted int64
-		for j := range c.classes {
-			truth += c.Count(k, j)
-			predicted += c.Count(j, k)
-		}
-		right += c.Count(k, k)
-		if truth+predicted > 0 {
-			seen++
-			sum += 2 * float64(c.Count(k, k)) / float64(truth+predicted)
-		}
-	}
+func (c *Tally) Result() Classification {
 	if c.total == 0 {
 		return Classification{Loss: math.NaN()}
+	}
+	var right, seen int64
+	var sum float64
+	for _, k := range c.classes {
+		right += k.right
+		if k.truth+k.predicted > 0 {
+			seen++
+			sum += 2 * float64(k.right) / float64(k.truth+k.predicted)
+		}
 	}
 	return Classification{
 		Accuracy: float64(right) / float64(c.total),
