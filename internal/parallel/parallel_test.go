@@ -94,6 +94,50 @@ func TestSleepingWorkersWake(t *testing.T) {
 	}
 }
 
+// A worker that is late to tell of a loop whose end the caller has seen must not
+// end the next one.
+func TestLateWorkerDoesNotEndTheNextLoop(t *testing.T) {
+	withThreads(t, 2)
+	p := newPool(2)
+	defer p.close()
+	for range 1000 {
+		p.run(2, 2, func(int, int) {}, nil)
+		before := p.loop
+		entered := make(chan struct{}, 2)
+		release := []chan struct{}{make(chan struct{}), make(chan struct{})}
+		returned := make(chan struct{})
+		go func() {
+			defer close(returned)
+			p.run(2, 2, func(lo, _ int) {
+				entered <- struct{}{}
+				<-release[lo]
+			}, nil)
+		}()
+		<-entered
+		<-entered
+		close(release[0])
+		sleeps := false // the caller does, where it had the chunk that has ended
+		for until := time.Now().Add(20 * time.Millisecond); !sleeps && time.Now().Before(until); {
+			sleeps = p.waiting.Load() != 0
+			time.Sleep(50 * time.Microsecond)
+		}
+		p.tell(before)
+		if sleeps {
+			select {
+			case <-returned:
+				t.Fatal("the loop has ended before its second chunk has")
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		close(release[1])
+		<-returned
+		if sleeps {
+			return
+		}
+	}
+	t.Fatal("the caller never slept")
+}
+
 func TestPanicReachesTheCaller(t *testing.T) {
 	withThreads(t, 2)
 	for range 50 {

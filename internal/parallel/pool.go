@@ -34,9 +34,9 @@ type pool struct {
 
 	sleepers []sleeper
 	finished chan struct{} // wakes the caller
-	waiting  atomic.Bool   // the caller sleeps
+	waiting  atomic.Uint32 // number of the loop whose caller sleeps, 0: none
 	closed   atomic.Bool
-	loop     uint32
+	loop     uint32 // number of the loop under way, or of the last
 }
 
 // sleeper is where one worker waits.
@@ -71,7 +71,9 @@ func (p *pool) close() {
 func (p *pool) run(n, chunks int, body func(lo, hi int), task Task) {
 	p.n, p.chunks, p.body, p.task = n, chunks, body, task
 	p.done.Store(0)
-	p.loop++
+	if p.loop++; p.loop == 0 {
+		p.loop = 1
+	}
 	p.state.Store(uint64(p.loop)<<32 | uint64(chunks)<<16)
 	p.wakeWorkers(min(chunks, p.Threads()) - 1)
 
@@ -103,11 +105,19 @@ func (p *pool) claim() bool {
 		}
 		if p.state.CompareAndSwap(s, s+1) {
 			p.chunk(int(next))
-			if p.done.Add(1) == int64(chunks) && p.waiting.CompareAndSwap(true, false) {
-				p.finished <- struct{}{}
+			if p.done.Add(1) == int64(chunks) {
+				p.tell(uint32(s >> 32))
 			}
 			return true
 		}
+	}
+}
+
+// tell wakes the caller of a loop that is done, if it sleeps. The caller may have seen so by itself, and be in another loop
+// by now.
+func (p *pool) tell(loop uint32) {
+	if p.waiting.CompareAndSwap(loop, 0) {
+		p.finished <- struct{}{}
 	}
 }
 
@@ -135,8 +145,8 @@ func (p *pool) await() {
 		}
 		pause(pauseCycles)
 	}
-	p.waiting.Store(true)
-	if p.done.Load() == all && p.waiting.CompareAndSwap(true, false) {
+	p.waiting.Store(p.loop)
+	if p.done.Load() == all && p.waiting.CompareAndSwap(p.loop, 0) {
 		return
 	}
 	<-p.finished
