@@ -34,14 +34,15 @@ func Attention(dst, q, k, v, mask []float32, shape AttentionShape) {
 	s := shape.complete()
 	s.check("Attention", mask, view{"dst", dst, s.Out}, view{"q", q, s.Q}, view{"k", k, s.K}, view{"v", v, s.V})
 	t := attentionTasks.Get()
-	*t = attentionTask{AttentionShape: s, dst: dst, q: q, k: k, v: v, mask: mask}
-	parallel.Run(s.Batch*s.KVHeads*s.parts(), 1, t)
+	*t = attentionTask{AttentionShape: s, split: s.parts(), dst: dst, q: q, k: k, v: v, mask: mask}
+	parallel.Run(s.Batch*s.KVHeads*t.split, 1, t)
 	*t = attentionTask{}
 	attentionTasks.Put(t)
 }
 
 type attentionTask struct {
 	AttentionShape
+	split              int // the queries of a head, in so many parts
 	dst, q, k, v, mask []float32
 	dout, dq, dk, dv   []float32
 }
@@ -70,7 +71,7 @@ func (s *AttentionShape) parts() int {
 func (t *attentionTask) Chunk(_, lo, hi int) {
 	mem := scratches.Get()
 	defer scratches.Put(mem)
-	parts, group := t.parts(), t.Heads/t.KVHeads
+	parts, group := t.split, t.Heads/t.KVHeads
 	for i := lo; i < hi; i++ {
 		part, kv := i%parts, i/parts
 		b, kvHead := kv/t.KVHeads, kv%t.KVHeads

@@ -69,11 +69,10 @@ func LayerNormGrad(dx, dgamma, dbeta, x, gamma, dy []float32, rows, width int, e
 	t := layerNormGradTasks.Get()
 	t.dx, t.x, t.gamma, t.dy, t.width, t.eps = dx, x, gamma, dy, width, eps
 	t.params = dgamma != nil || dbeta != nil
-	grain := rowGrain(width, costlyGrain)
-	chunks := parallel.Chunks(rows, grain)
+	chunks := parallel.Chunks(rows, rowGrain(width, costlyGrain))
 	t.partial = resized(t.partial, chunks*2*width)
 	clear(t.partial)
-	parallel.Run(rows, grain, t)
+	parallel.RunChunks(rows, chunks, t)
 	t.reduce(dgamma, 0, chunks)
 	t.reduce(dbeta, 1, chunks)
 	t.dx, t.x, t.gamma, t.dy = nil, nil, nil, nil

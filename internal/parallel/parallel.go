@@ -87,8 +87,11 @@ func For(n, grain int, body func(lo, hi int)) {
 }
 
 // Run is For with a Task, for callers that keep the arguments of their body in a struct (see Free).
-func Run(n, grain int, t Task) {
-	chunks := Chunks(n, grain)
+func Run(n, grain int, t Task) { RunChunks(n, Chunks(n, grain), t) }
+
+// RunChunks is Run for a loop that the caller has cut, by Chunks, and has made room for: SetThreads may have been called
+// since.
+func RunChunks(n, chunks int, t Task) {
 	if chunks <= 1 || !shared.TryLock() {
 		for i := range chunks {
 			lo, hi := bounds(n, chunks, i)
