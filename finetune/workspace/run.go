@@ -84,15 +84,21 @@ func (w *Workspace) LatestRun() (*Run, error) {
 	return nil, fmt.Errorf("no finished run in workspace %s; run: ftk finetune", w.root)
 }
 
-// LatestCheckpoint returns the newest run that can be resumed.
+// LatestCheckpoint returns the run to resume: the newest of those that left
+// anything, if it has a checkpoint. A run that ended before its first
+// evaluation and its first checkpoint does not hide the one before it.
 func (w *Workspace) LatestCheckpoint() (*Run, error) {
 	runs, err := w.Runs()
 	if err != nil {
 		return nil, err
 	}
-	if len(runs) > 0 {
-		if r := runs[len(runs)-1]; r.HasCheckpoint() {
+	for i := len(runs) - 1; i >= 0; i-- {
+		r := runs[i]
+		if r.HasCheckpoint() {
 			return r, nil
+		}
+		if r.HasBest() || r.hasResult() {
+			break // it is complete or failed: what is older is not what is meant
 		}
 	}
 	return nil, fmt.Errorf("the latest run in workspace %s left no checkpoint; there is nothing to resume", w.root)
@@ -127,6 +133,14 @@ func (r *Run) LoadRecord(v any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// hasResult tells whether the run's record says what came of it.
+func (r *Run) hasResult() bool {
+	var record struct {
+		Result json.RawMessage `json:"result"`
+	}
+	return r.LoadRecord(&record) == nil && record.Result != nil
 }
 
 // SaveMetrics writes metrics.jsonl, a line for each evaluation.

@@ -121,6 +121,64 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// What is resumed is the newest run that left anything.
+func TestLatestCheckpoint(t *testing.T) {
+	tensors := []safetensors.Tensor{{Name: "w", Shape: []int64{1}, Data: []float32{2}}}
+	save := func(r *Run, what string) error {
+		switch what {
+		case "nothing":
+			return nil
+		case "record":
+			return r.SaveRecord(map[string]any{"settings": 1})
+		case "result":
+			return r.SaveRecord(map[string]any{"result": map[string]int{"best_epoch": 1}})
+		case "best":
+			return r.SaveBest(tensors, nil)
+		}
+		return safetensors.WriteFile(r.CheckpointPath(), tensors, nil)
+	}
+	for _, c := range []struct {
+		name string
+		runs [][]string // what each run left
+		want string     // "": there is nothing to resume
+	}{
+		{"no run", nil, ""},
+		{"stopped", [][]string{{"record", "best"}, {"record", "best", "checkpoint"}}, "0002"},
+		{"stopped early", [][]string{{"record", "checkpoint"}}, "0001"},
+		{"killed at once", [][]string{{"record", "checkpoint"}, {"record"}, {"nothing"}}, "0001"},
+		{"killed at once, nothing before", [][]string{{"record"}}, ""},
+		{"failed after an evaluation", [][]string{{"record", "checkpoint"}, {"record", "best"}}, ""},
+		{"complete", [][]string{{"record", "checkpoint"}, {"result", "best"}, {"record"}}, ""},
+		{"complete, tensors deleted", [][]string{{"record", "checkpoint"}, {"result"}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := open(t)
+			for _, left := range c.runs {
+				r, err := w.NewRun()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, what := range left {
+					if err := save(r, what); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			r, err := w.LatestCheckpoint()
+			switch {
+			case c.want == "":
+				if err == nil || !strings.Contains(err.Error(), "nothing to resume") {
+					t.Errorf("run %v, error %v", r, err)
+				}
+			case err != nil:
+				t.Error(err)
+			case r.ID != c.want:
+				t.Errorf("run %s, want %s", r.ID, c.want)
+			}
+		})
+	}
+}
+
 func TestOpenMissing(t *testing.T) {
 	if _, err := Open(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("no error")
