@@ -22,7 +22,8 @@ type Record struct {
 	Result   *Result         `json:"result,omitempty"`
 }
 
-// begin makes the directory of a new run.
+// begin makes the directory of a new run; after an error it is as if there had
+// been none.
 func (t *trainer) begin() error {
 	if t.Workspace == nil {
 		return nil
@@ -31,7 +32,10 @@ func (t *trainer) begin() error {
 	if t.run, err = t.Workspace.NewRun(); err != nil {
 		return err
 	}
-	return t.saveRecord(nil)
+	if err := t.saveRecord(nil); err != nil {
+		return errors.Join(err, t.run.Remove())
+	}
+	return nil
 }
 
 func (t *trainer) saveRecord(r *Result) error {

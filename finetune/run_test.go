@@ -653,3 +653,17 @@ func TestFailureKeepsTheCheckpoint(t *testing.T) {
 		}
 	}
 }
+
+// A run whose record cannot be written leaves no directory.
+func TestBeginFails(t *testing.T) {
+	c := tinyConfig(t)
+	c.Workspace = tinyWorkspace(t)
+	c.Dropout = math.NaN() // JSON has none
+	tr := &trainer{Config: &c, train: &dataset.Set{}}
+	if err := tr.begin(); err == nil {
+		t.Error("no error")
+	}
+	if runs, err := c.Workspace.Runs(); err != nil || len(runs) > 0 {
+		t.Errorf("runs %v, %v", runs, err)
+	}
+}
