@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/safetensors"
@@ -50,8 +51,9 @@ type position struct {
 	Losses  meanLoss     `json:"losses"`
 	History []Evaluation `json:"history"`
 	Best    *Evaluation  `json:"best"`
-	Seconds float64      `json:"seconds"`
+	Seconds float64      `json:"seconds"` // of training
 	Samples int          `json:"samples"`
+	Elapsed float64      `json:"elapsed"` // seconds since the run began; 0 in checkpoints of early versions
 }
 
 // Parts of a checkpoint, by the beginning of a tensor's name. Random numbers
@@ -70,7 +72,7 @@ func (t *trainer) saveCheckpoint() error {
 	if t.run == nil {
 		return nil
 	}
-	p := position{t.epoch, t.batch, t.opt.steps, t.losses, t.history, t.best, t.clock.total.Seconds(), t.clock.samples}
+	p := position{t.epoch, t.batch, t.opt.steps, t.losses, t.history, t.best, t.clock.total.Seconds(), t.clock.samples, time.Since(t.began).Seconds()}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return err
@@ -126,6 +128,7 @@ func (t *trainer) resume(record *Record) error {
 		return err
 	}
 	t.clock.resume(p.Seconds, p.Samples)
+	t.began = t.began.Add(-seconds(cmp.Or(p.Elapsed, p.Seconds)))
 	t.emit(Resumed{Run: t.run.ID, Epoch: p.Epoch + 1, Step: p.Steps})
 	return nil
 }

@@ -25,12 +25,13 @@ type Result struct {
 	MaxLength   int          `json:"-"`
 }
 
-// TrainResult says what training took.
+// TrainResult says what training took. Steps, speed and seconds of a run that
+// was resumed are those of all its processes.
 type TrainResult struct {
 	Steps            int     `json:"steps"`              // of the optimiser
 	SamplesPerSecond float64 `json:"samples_per_second"` // over whole epochs, evaluations left out
-	Seconds          float64 `json:"seconds"`            // from Run's start to its end
-	ReadSeconds      float64 `json:"read_seconds"`       // to read and tokenise the data
+	Seconds          float64 `json:"seconds"`            // from the run's start to its end, while it was running
+	ReadSeconds      float64 `json:"read_seconds"`       // that this process took to read and tokenise the data
 	PeakRSSBytes     int64   `json:"peak_rss_bytes"`
 	// FirstStepAt is when this process had done its first step.
 	FirstStepAt time.Time `json:"first_step_at"`

@@ -667,3 +667,38 @@ func TestBeginFails(t *testing.T) {
 		t.Errorf("runs %v, %v", runs, err)
 	}
 }
+
+// A resumed run took what all its processes took.
+func TestResumedRunCountsAllSeconds(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		c := tinyConfig(t)
+		c.Workspace, c.Epochs = tinyWorkspace(t), 1
+		first := c
+		tr, err := prepare(context.Background(), &first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const training, running = 1000, 2000 // seconds
+		tr.clock.total = training * time.Second
+		tr.began = tr.began.Add(-running * time.Second)
+		if err := tr.saveCheckpoint(); err != nil {
+			t.Fatal(err)
+		}
+		tr.close()
+		want := float64(running)
+		if old { // a checkpoint of a version that did not save it
+			data, err := os.ReadFile(tr.run.CheckpointPath())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(tr.run.CheckpointPath(), bytes.Replace(data, []byte("elapsed"), []byte("unknown"), 1), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			want = training
+		}
+		c.Resume = tr.run
+		if got := run(t, c).Train.Seconds; got < want || got > want+500 {
+			t.Errorf("old checkpoint %v: the run took %v s, want %v and a few", old, got, want)
+		}
+	}
+}

@@ -38,8 +38,8 @@ type trainer struct {
 	bestValues   []float32 // of the weights, when there is no workspace
 
 	clock      stopwatch
-	steps      int // of the whole run
-	began      time.Time
+	steps      int           // of the whole run
+	began      time.Time     // this process, less what the run's earlier ones took
 	reading    time.Duration // what it took to read and tokenise
 	checkpoint struct {      // the last one
 		at   time.Time
@@ -349,7 +349,7 @@ func (t *trainer) report(loss, rate, norm float64, batches int) {
 	speed := t.clock.speed()
 	e := Step{Epoch: t.epoch + 1, Step: t.opt.steps, Steps: t.steps, Loss: loss, LearningRate: rate, GradNorm: norm, SamplesPerSecond: speed}
 	if speed > 0 {
-		e.ETA = time.Duration(left / speed * float64(time.Second))
+		e.ETA = seconds(left / speed)
 	}
 	t.emit(e)
 }
@@ -422,8 +422,8 @@ func (s *stopwatch) stop(samples int) {
 func (s *stopwatch) speed() float64 { return s.recent }
 
 // resume goes on from what an earlier process measured.
-func (s *stopwatch) resume(seconds float64, samples int) {
-	s.total, s.samples = time.Duration(seconds*float64(time.Second)), samples
+func (s *stopwatch) resume(total float64, samples int) {
+	s.total, s.samples = seconds(total), samples
 }
 
 // mean is the speed over the whole run.
@@ -433,3 +433,5 @@ func (s *stopwatch) mean() float64 {
 	}
 	return float64(s.samples) / s.total.Seconds()
 }
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
