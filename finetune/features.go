@@ -64,15 +64,16 @@ func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*featur
 	h.Bytes = h.offset(set.Tokens(), set.Len())
 	fits := path != ""
 	if fits {
-		if fits, err = f.cache.makeRoom(filepath.Dir(path), h.fileBytes(), c.CacheLimit); err != nil {
-			return nil, err
-		}
+		fits, err = f.cache.makeRoom(filepath.Dir(path), h.fileBytes(), c.CacheLimit)
 	}
-	if !fits {
+	if err == nil && !fits {
 		c.emit(Features{Bytes: h.Bytes, Examples: set.Len()})
 		return out, nil
 	}
-	if out.file, err = createFeatureFile(path, h, set); err != nil {
+	if err == nil {
+		out.file, err = createFeatureFile(path, h, set)
+	}
+	if err != nil {
 		c.emit(Warning{fmt.Sprintf("features cannot be kept: %v; they are computed for each batch", err)})
 		return out, nil
 	}

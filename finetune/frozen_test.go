@@ -616,6 +616,31 @@ func TestFeatureCacheMakesRoom(t *testing.T) {
 	}
 }
 
+// A cache that cannot be tidied is done without.
+func TestFeatureCacheFails(t *testing.T) {
+	c := tinyConfig(t)
+	c.Freeze, c.Workspace = "backbone", tinyWorkspace(t)
+	want := run(t, c)
+	c.Workspace = tinyWorkspace(t)
+	stuck := filepath.Join(c.Workspace.CacheDir(), ".features.123", "x") // no file, so it stays
+	if err := os.MkdirAll(stuck, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var warnings []string
+	c.Progress = func(e Event) {
+		if w, ok := e.(Warning); ok {
+			warnings = append(warnings, w.Text)
+		}
+	}
+	got := run(t, c)
+	if len(warnings) != 2 || !strings.Contains(warnings[0], "features cannot be kept") {
+		t.Errorf("warnings %q", warnings)
+	}
+	if math.Abs(got.Eval.Loss-want.Eval.Loss) > 1e-3 {
+		t.Errorf("loss %v, want %v", got.Eval.Loss, want.Eval.Loss)
+	}
+}
+
 // Wherever the model is cut, the passes know the shape of what crosses and fuse
 // the trainable layers.
 func TestAttentionIsFusedBehindTheBoundary(t *testing.T) {
