@@ -702,3 +702,34 @@ func TestResumedRunCountsAllSeconds(t *testing.T) {
 		}
 	}
 }
+
+// Metrics that cannot be written do not end a run.
+func TestMetricsCannotBeSaved(t *testing.T) {
+	c := tinyConfig(t)
+	c.Workspace = tinyWorkspace(t)
+	warnings := 0
+	tr, err := prepare(context.Background(), &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	if err := os.MkdirAll(filepath.Join(tr.run.Dir, "metrics.jsonl", "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c.Progress = func(e Event) {
+		if w, ok := e.(Warning); ok && strings.Contains(w.Text, "metrics could not be saved") {
+			warnings++
+		}
+	}
+	for tr.epoch < c.Epochs {
+		if err := errors.Join(tr.trainEpoch(context.Background()), tr.evaluateEpoch(context.Background())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := tr.finish(); err != nil || r.BestEpoch == 0 {
+		t.Errorf("result %v, error %v", r, err)
+	}
+	if warnings != c.Epochs {
+		t.Errorf("%d warnings in %d epochs", warnings, c.Epochs)
+	}
+}

@@ -286,13 +286,14 @@ func (t *trainer) loadBest() error {
 	return t.net.weights.load(f)
 }
 
-// saveProgress writes what the run has come to after an epoch.
+// saveProgress writes what the run has come to after an epoch. That it cannot
+// does not end the run: the weights that matter are saved.
 func (t *trainer) saveProgress() error {
 	if t.run == nil {
 		return nil
 	}
 	if err := workspace.SaveMetrics(t.run, t.history); err != nil {
-		return err
+		t.emit(Warning{fmt.Sprintf("the metrics could not be saved: %v", err)})
 	}
 	if t.epoch == t.Epochs {
 		return nil // finish follows
