@@ -145,12 +145,12 @@ func (t *trainer) resumeBest() error {
 		return err
 	}
 	defer f.Close()
-	var saved Evaluation
-	if err := json.Unmarshal([]byte(f.Metadata[bestEvaluation]), &saved); err != nil {
-		return fmt.Errorf("run %s: the evaluation of its best weights: %w", t.run.ID, err)
+	saved, err := evaluationOf(f)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", t.run.ID, err)
 	}
 	if t.best == nil || saved.Epoch > t.best.Epoch {
-		t.best = &saved
+		t.best = saved
 	}
 	return nil
 }

@@ -733,3 +733,38 @@ func TestMetricsCannotBeSaved(t *testing.T) {
 		t.Errorf("%d warnings in %d epochs", warnings, c.Epochs)
 	}
 }
+
+// What is loaded of a run says what its weights are worth, whether the run came
+// to its end or was stopped.
+func TestTrainedHasItsEvaluation(t *testing.T) {
+	c := tinyConfig(t)
+	c.Workspace = tinyWorkspace(t)
+	for _, stop := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		c.Progress = func(e Event) {
+			if _, ok := e.(Evaluated); ok && stop {
+				cancel()
+			}
+		}
+		r, err := Run(ctx, c)
+		if stop != errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		latest, err := c.Workspace.LatestRun()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := Load(c.Model, c.Tokenizer, latest, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.Close()
+		if (tr.Record.Result == nil) != stop {
+			t.Errorf("stopped %v: recorded result %v", stop, tr.Record.Result)
+		}
+		if tr.Eval == nil || *tr.Eval != r.Eval {
+			t.Errorf("stopped %v: evaluation %v, want %+v", stop, tr.Eval, r.Eval)
+		}
+	}
+}

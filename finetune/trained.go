@@ -21,6 +21,7 @@ import (
 // be evaluated or exported.
 type Trained struct {
 	Record  Record
+	Eval    *metrics.Classification // of the best epoch, also before the run's end; nil if it was not saved
 	config  Config
 	dir     string // of the run
 	model   *graph.Model
@@ -62,6 +63,16 @@ func Load(backbone *graph.Model, tok *tokenize.Tokenizer, r *workspace.Run, thre
 	defer f.Close()
 	if err := t.network.weights.load(f); err != nil {
 		return nil, fmt.Errorf("run %s: %w", r.ID, err)
+	}
+	switch {
+	case t.Record.Result != nil:
+		t.Eval = &t.Record.Result.Eval
+	case f.Metadata[bestEvaluation] != "": // the run is under way, or was stopped
+		best, err := evaluationOf(f)
+		if err != nil {
+			return nil, fmt.Errorf("run %s: %w", r.ID, err)
+		}
+		t.Eval = &best.Classification
 	}
 	t.model, err = t.network.export()
 	return t, err

@@ -11,6 +11,7 @@ import (
 	"github.com/ftk-go/ftk/finetune/workspace"
 	"github.com/ftk-go/ftk/internal/blas"
 	"github.com/ftk-go/ftk/internal/parallel"
+	"github.com/ftk-go/ftk/internal/safetensors"
 	"github.com/ftk-go/ftk/models"
 	"github.com/ftk-go/ftk/tokenize"
 )
@@ -270,6 +271,15 @@ func (t *trainer) saveBest(e *Evaluation) error {
 		return err
 	}
 	return t.run.SaveBest(t.net.weights.tensors(), map[string]string{bestEvaluation: string(text)})
+}
+
+// evaluationOf returns what saveBest wrote of the weights.
+func evaluationOf(best *safetensors.File) (*Evaluation, error) {
+	e := new(Evaluation)
+	if err := json.Unmarshal([]byte(best.Metadata[bestEvaluation]), e); err != nil {
+		return nil, fmt.Errorf("the evaluation of its best weights: %w", err)
+	}
+	return e, nil
 }
 
 // loadBest brings the best weights back.

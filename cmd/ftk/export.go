@@ -82,8 +82,8 @@ func runExport(ctx context.Context, dir, runID string, threads int) error {
 	for _, in := range info.Inputs {
 		served.Settings.Inputs[string(in.Role)] = in.Name
 	}
-	if r := trained.Record.Result; r != nil {
-		served.Settings.Metrics = map[string]float64{"accuracy": r.Eval.Accuracy, "f1_macro": r.Eval.F1Macro, "loss": r.Eval.Loss}
+	if e := trained.Eval; e != nil {
+		served.Settings.Metrics = map[string]float64{"accuracy": e.Accuracy, "f1_macro": e.F1Macro, "loss": e.Loss}
 	}
 	difference, err := exporter.Write(ctx, dir, served)
 	if err != nil {

@@ -64,7 +64,11 @@ func TestInterrupted(t *testing.T) {
 			}
 
 			out := filepath.Join(t.TempDir(), "export")
-			must(t, "export", "--out", out, "-C", ws)
+			var export exported
+			mustJSON(t, &export, "export", "--out", out, "-C", ws)
+			if len(export.Metrics) != 3 {
+				t.Errorf("the export has metrics %v", export.Metrics)
+			}
 			must(t, "predict", "--model", out, "--text", "a horse")
 
 			// Other settings are another run.
