@@ -4,6 +4,7 @@ package atomicfile
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,11 +18,15 @@ type File struct {
 	done bool // renamed or removed
 }
 
+// temporary is what follows a dot and the file's name in the name of its
+// temporary file; the star is a random number.
+const temporary = ".*.tmp"
+
 // Create makes the temporary file in path's directory, so that renaming stays
 // within one file system. It takes the permissions of a file that is at path
 // already.
 func Create(path string) (*File, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+temporary)
 	if err != nil {
 		return nil, err
 	}
@@ -113,4 +118,20 @@ func WriteJSON(path string, v any) error {
 		return err
 	}
 	return WriteBytes(path, append(data, '\n'))
+}
+
+// RemoveTemporary removes the temporary files of a directory, which processes
+// that were killed have left. It is for a caller who knows that nothing is
+// being written there.
+func RemoveTemporary(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if ok, _ := filepath.Match(".*"+temporary, e.Name()); ok && e.Type().IsRegular() {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
