@@ -15,6 +15,7 @@ package workspace
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -64,7 +65,8 @@ func (w *Workspace) CacheDir() string { return w.path("cache") }
 
 // Lock takes the workspace for this process, or fails at once with an error
 // that says who has it. Commands that write take it first and Unlock at the
-// end; the system releases it when the process dies.
+// end; the system releases it when the process dies. What such a process left
+// half done is removed, or undone, by the next that takes the lock.
 func (w *Workspace) Lock() error {
 	if err := os.MkdirAll(w.path(), 0o755); err != nil {
 		return err
@@ -84,6 +86,10 @@ func (w *Workspace) Lock() error {
 	w.lock = lock
 	// For the other's error message only.
 	os.WriteFile(w.path("lock"), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+	if err := w.restoreModel(); err != nil {
+		return errors.Join(err, w.Unlock())
+	}
+	w.removeLeftovers()
 	return nil
 }
 
@@ -99,12 +105,12 @@ func (w *Workspace) Unlock() error {
 
 // Import puts a model into the workspace: fill writes its files into an empty
 // directory, which then takes the place of the model that was there. After an
-// error the workspace is as it was.
+// error the workspace is as it was, or will be when it is locked next.
 func (w *Workspace) Import(fill func(dir string) error) (err error) {
 	if err := os.MkdirAll(w.path(), 0o755); err != nil {
 		return err
 	}
-	fresh, err := os.MkdirTemp(w.path(), "model.new.")
+	fresh, err := os.MkdirTemp(w.path(), newModel)
 	if err != nil {
 		return err
 	}
@@ -119,28 +125,40 @@ func (w *Workspace) Import(fill func(dir string) error) (err error) {
 	if err = os.Chmod(fresh, 0o755); err != nil {
 		return err
 	}
-	old := fresh + ".old"
-	switch err = os.Rename(w.path("model"), old); {
-	case err == nil:
-		defer os.RemoveAll(old)
-	case !errors.Is(err, os.ErrNotExist):
+	old := fresh + oldModel
+	if err = rename(w.path("model"), old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err = os.Rename(fresh, w.path("model")); err != nil {
-		os.Rename(old, w.path("model"))
+	replaces := err == nil
+	if err = rename(fresh, w.path("model")); err != nil {
+		if replaces {
+			err = errors.Join(err, rename(old, w.path("model")))
+		}
 		return err
 	}
+	os.RemoveAll(old)
 	return nil
 }
+
+// rename is a variable for tests of what fails.
+var rename = os.Rename
 
 // ModelDir returns the directory of the imported model, or an error that says
 // that there is none yet.
 func (w *Workspace) ModelDir() (string, error) {
 	dir := w.path("model")
-	if _, err := os.Stat(dir); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("no model in workspace %s; run: ftk import MODEL", w.root)
+	_, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) && w.lock == nil && w.replacedModel() != "" {
+		// An import is replacing it, or was killed when it did.
+		if err := errors.Join(w.Lock(), w.Unlock()); err != nil {
+			return "", err
 		}
+		_, err = os.Stat(dir)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("no model in workspace %s; run: ftk import MODEL", w.root)
+	case err != nil:
 		return "", err
 	}
 	return dir, nil
