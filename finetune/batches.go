@@ -53,6 +53,10 @@ func (s *selection) batches() int { return (s.examples.Len() + s.size - 1) / s.s
 // (transformers: LengthGroupedSampler, mega_batch_mult).
 const megabatch = 50
 
+// orderVersion counts the rules of trainingOrder and of the dropout masks: a
+// checkpoint says how many batches are done, which means nothing under others.
+const orderVersion = 1
+
 // trainingOrder is the batches of an epoch: examples shuffled, sorted by length
 // within a megabatch, cut into batches, and these shuffled within the
 // megabatch. All batches have the same size but one, which has the rest. The

@@ -22,10 +22,11 @@ type identity struct {
 	Train     string `json:"train"` // of tokens and labels
 	Eval      string `json:"eval"`
 	Threads   int    `json:"threads"`
+	Order     int    `json:"order"` // orderVersion
 }
 
 func identify(c *Config, train, eval *dataset.Set) (identity, error) {
-	id := identity{Tokenizer: c.Tokenizer.Hash(), Threads: parallel.Threads()}
+	id := identity{Tokenizer: c.Tokenizer.Hash(), Threads: parallel.Threads(), Order: orderVersion}
 	var err error
 	if id.Model, err = hashModel(c.Model); err != nil {
 		return id, err

@@ -135,7 +135,8 @@ func (t *trainer) evaluateEpoch(ctx context.Context) error {
 	}
 	t.epoch, t.batch, t.losses = t.epoch+1, 0, meanLoss{}
 	t.emit(Evaluated{e, best})
-	return t.saveProgress()
+	t.saveProgress()
+	return nil
 }
 
 // stopped ends a run that did not get to its end.

@@ -274,6 +274,21 @@ func TestResumeRefuses(t *testing.T) {
 			}
 		}
 	}
+	record := filepath.Join(c.Resume.Dir, "run.json")
+	text, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text []byte) {
+		if err := os.WriteFile(record, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bytes.Replace(text, []byte(`"order": `), []byte(`"order": 9`), 1)) // as by another version
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "cannot be resumed: order is 1 now and was 91") {
+		t.Errorf("order: error %v", err)
+	}
+	write(text)
 	if c.FrozenEngine == "" {
 		t.Fatal("the run does not say what computes the frozen part")
 	}

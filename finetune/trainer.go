@@ -298,18 +298,16 @@ func (t *trainer) loadBest() error {
 
 // saveProgress writes what the run has come to after an epoch. That it cannot
 // does not end the run: the weights that matter are saved.
-func (t *trainer) saveProgress() error {
+func (t *trainer) saveProgress() {
 	if t.run == nil {
-		return nil
+		return
 	}
 	if err := workspace.SaveMetrics(t.run, t.history); err != nil {
 		t.emit(Warning{fmt.Sprintf("the metrics could not be saved: %v", err)})
 	}
-	if t.epoch == t.Epochs {
-		return nil // finish follows
+	if t.epoch < t.Epochs { // else finish follows
+		t.checkpointWhenDue()
 	}
-	t.checkpointWhenDue()
-	return nil
 }
 
 // checkpointEvery is how much training a process that is killed may lose, or
