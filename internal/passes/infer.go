@@ -43,11 +43,17 @@ func (s *state) infer() *inference {
 }
 
 // Dims infers the shapes of a graph's values from those of its inputs; opset is the version of the standard operators.
-// The function it returns gives nil for a value of which not even the rank is known. Equal names of axes are equal sizes.
+// The function it returns gives nil for a value of which not even the rank is known. Equal names of axes are equal sizes,
+// in a graph that takes such values as inputs too.
+//
+// Constants are folded first, or the axes and sizes that Constant nodes give would not be known. That is done on a copy
+// that shares the tensors' data: g stays as it is.
 func Dims(g *graph.Graph, opset int64) func(*graph.Value) []graph.Dim {
-	s := &state{g: g, opset: opset}
+	copied, to := g.Clone()
+	s := newState(copied, opset)
+	s.foldAll()
 	return func(v *graph.Value) []graph.Dim {
-		dims := s.shapeOf(v)
+		dims := s.shapeOf(to[v])
 		if dims == nil {
 			return nil
 		}
