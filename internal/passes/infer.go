@@ -10,7 +10,9 @@ import (
 )
 
 // dim is the size of an axis, or an element of an integer tensor: a number, or a symbol for one not known. Equal symbols
-// are equal numbers. Symbols are the dimension names of graph inputs, products of symbols, and fresh ones.
+// are equal numbers. Symbols are the dimension names of graph inputs, products of symbols, and fresh ones: "?1", "?2", ….
+// "*" in a name stands for a product, "#2" in a product for a number: names that Dims gives mean the same when they are
+// read again.
 type dim struct {
 	n   int64
 	sym string
@@ -25,12 +27,16 @@ func (d dim) is(n int) bool { return d.sym == "" && d.n == int64(n) }
 type inference struct {
 	shape    map[*graph.Value][]dim
 	contents map[*graph.Value][]dim
+	declared map[string]bool // symbols in the names of axes that the file gives, to inner values too
 	fresh    int
 }
 
 func (s *state) infer() *inference {
 	if s.dims == nil {
-		f := &inference{shape: map[*graph.Value][]dim{}, contents: map[*graph.Value][]dim{}}
+		f := &inference{shape: map[*graph.Value][]dim{}, contents: map[*graph.Value][]dim{}, declared: map[string]bool{}}
+		for _, v := range s.g.Values() {
+			f.reserve(v)
+		}
 		for _, v := range s.g.Inputs {
 			f.declare(v)
 		}
@@ -71,9 +77,25 @@ func Dims(g *graph.Graph, opset int64) func(*graph.Value) []graph.Dim {
 // shapeOf is a value's shape, nil if even the rank is not known.
 func (s *state) shapeOf(v *graph.Value) []dim { return s.infer().of(v) }
 
+// unknown is a symbol that nothing else has.
 func (f *inference) unknown() dim {
-	f.fresh++
-	return dim{sym: fmt.Sprintf("?%d", f.fresh)}
+	for {
+		f.fresh++
+		if sym := fmt.Sprintf("?%d", f.fresh); !f.declared[sym] {
+			return dim{sym: sym}
+		}
+	}
+}
+
+// reserve keeps the names that the file gives to axes from being made again for sizes that are not known.
+func (f *inference) reserve(v *graph.Value) {
+	dims, _ := v.Dims()
+	for _, d := range dims {
+		_, syms := dim{sym: d.Name}.factors()
+		for _, sym := range syms {
+			f.declared[sym] = true
+		}
+	}
 }
 
 // declare takes the shape that the file gives for an input.
@@ -84,10 +106,11 @@ func (f *inference) declare(v *graph.Value) {
 	}
 	out := make([]dim, len(dims))
 	for i, d := range dims {
+		_, syms := dim{sym: d.Name}.factors()
 		switch {
 		case d.Known():
 			out[i] = fixed(d.Size)
-		case d.Name != "":
+		case len(syms) > 0:
 			out[i] = dim{sym: d.Name}
 		default:
 			out[i] = f.unknown()
@@ -326,8 +349,8 @@ func (d dim) factors() (n int64, syms []string) {
 	}
 	n = 1
 	for _, s := range strings.Split(d.sym, "*") {
-		if number, ok := strings.CutPrefix(s, "#"); ok {
-			k, _ := strconv.ParseInt(number, 10, 64)
+		number, ok := strings.CutPrefix(s, "#")
+		if k, err := strconv.ParseInt(number, 10, 64); ok && err == nil {
 			n *= k
 		} else {
 			syms = append(syms, s)
