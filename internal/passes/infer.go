@@ -200,13 +200,7 @@ func (f *inference) node(n *graph.Node, opset int64) {
 			set(e)
 		}
 	case "Transpose":
-		if perm := n.Ints("perm"); len(perm) == len(x) {
-			y := make([]dim, len(x))
-			for i, p := range perm {
-				y[i] = x[p]
-			}
-			set(y)
-		}
+		set(transposed(x, n.Ints("perm")))
 	case "MatMul":
 		set(f.matMul(x, f.of(n.Input(1))))
 	case "Linear", "Projections":
@@ -406,6 +400,24 @@ func (f *inference) quotient(a, b []dim) dim {
 		ds = append(ds, dim{sym: s})
 	}
 	return f.product(ds)
+}
+
+// transposed has the axes of x, of known rank, in the order of perm, reversed where there is none.
+func transposed(x []dim, perm []int64) []dim {
+	if x == nil || perm != nil && len(perm) != len(x) {
+		return nil
+	}
+	y := slices.Clone(x)
+	if perm == nil {
+		slices.Reverse(y)
+	}
+	for i, p := range perm {
+		if p < 0 || p >= int64(len(x)) {
+			return nil
+		}
+		y[i] = x[p]
+	}
+	return y
 }
 
 func (f *inference) matMul(a, b []dim) []dim {

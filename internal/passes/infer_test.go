@@ -121,3 +121,39 @@ func TestDimsAsInputs(t *testing.T) {
 		t.Errorf("flattened after the cut %s, before %s", got, want)
 	}
 }
+
+func TestDims(t *testing.T) {
+	g := &graph.Graph{}
+	x := g.AddInput("x", graph.TensorOf(graph.Float32, graph.NamedDim("batch"), graph.Dim{Size: 5}, graph.Dim{Size: 8}))
+	anything := g.AddInput("anything", &graph.Type{Elem: graph.Float32})
+	perm := func(v *graph.Value, perm ...int64) *graph.Value {
+		v.Producer.SetInts("perm", perm...)
+		return v
+	}
+	constant := op(g, "sizes", "Constant")
+	constant.Producer.SetTensor("value", graph.NewInt64("", []int64{4}, []int64{0, 5, 2, 4}))
+	for _, c := range []struct {
+		v    *graph.Value
+		want string
+	}{
+		{op(g, "reversed", "Transpose", x), "[8 5 batch]"},
+		{perm(op(g, "swapped", "Transpose", x), 0, 2, 1), "[batch 8 5]"},
+		{op(g, "transposed of any rank", "Transpose", anything), "unknown"},
+		{perm(op(g, "too many axes", "Transpose", x), 0, 2, 1, 3), "unknown"},
+		{perm(op(g, "an axis that is not there", "Transpose", x), 0, 2, 3), "unknown"},
+		{op(g, "target in a Constant node", "Reshape", x, constant), "[batch 5 2 4]"},
+	} {
+		t.Run(c.v.Name, func(t *testing.T) {
+			got := "unknown"
+			if dims := passes.Dims(g, 17)(c.v); dims != nil {
+				got = fmt.Sprint(dims)
+			}
+			if got != c.want {
+				t.Errorf("shape %s, want %s", got, c.want)
+			}
+		})
+	}
+	if constant.Producer == nil || constant.Init != nil {
+		t.Error("the caller's graph was changed")
+	}
+}
