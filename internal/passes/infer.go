@@ -213,6 +213,8 @@ func (f *inference) node(n *graph.Node, opset int64) {
 		if w := f.of(n.Input(1)); len(w) == 2 && len(x) == 2 {
 			set([]dim{x[n.Int("transA", 0)], w[1-n.Int("transB", 0)]})
 		}
+	case "Attention":
+		set(f.attention(n, x, f.of(n.Input(2))))
 	case "ReduceMean", "ReduceSum", "ReduceMax":
 		f.reduce(n, x, set)
 	case "Flatten":
@@ -234,7 +236,7 @@ func isNumber(v *graph.Value, want float64) bool {
 // sameShape lists operators whose first output has the shape of the first input.
 var sameShape = map[string]bool{
 	"Softmax": true, "LogSoftmax": true, "LayerNormalization": true, "Gelu": true, "Erf": true, "Tanh": true, "Sqrt": true,
-	"Relu": true, "Sigmoid": true, "Exp": true, "Log": true, "Neg": true, "Abs": true, "Not": true, "Attention": true,
+	"Relu": true, "Sigmoid": true, "Exp": true, "Log": true, "Neg": true, "Abs": true, "Not": true,
 	"RMSNormalization": true, "BatchNormalization": true, "Elu": true, "LeakyRelu": true, "Swish": true, "Softplus": true,
 	"Clip": true, "Floor": true, "Ceil": true, "Reciprocal": true, "CumSum": true, "Trilu": true, "Sign": true, "Cos": true, "Sin": true,
 }
@@ -426,6 +428,27 @@ func (f *inference) matMul(a, b []dim) []dim {
 	}
 	lead := f.broadcast(a[:len(a)-2], b[:len(b)-2])
 	return append(lead, a[len(a)-2], b[len(b)-1])
+}
+
+// attention is q's shape but for the width, which is v's: of a head in rank 4, of q's number of heads in rank 3.
+func (f *inference) attention(n *graph.Node, q, v []dim) []dim {
+	if len(q) != 3 && len(q) != 4 {
+		return nil
+	}
+	out := slices.Clone(q)
+	last := len(q) - 1
+	out[last] = f.unknown()
+	if len(v) != len(q) {
+		return out
+	}
+	heads, of := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
+	switch {
+	case last == 3 || heads == of:
+		out[last] = v[last]
+	case v[last].known() && of > 0 && v[last].n%of == 0:
+		out[last] = fixed(v[last].n / of * heads)
+	}
+	return out
 }
 
 func (f *inference) reduce(n *graph.Node, x []dim, set func([]dim)) {

@@ -132,6 +132,14 @@ func TestDims(t *testing.T) {
 	}
 	constant := op(g, "sizes", "Constant")
 	constant.Producer.SetTensor("value", graph.NewInt64("", []int64{4}, []int64{0, 5, 2, 4}))
+	input := func(name string, dims ...int64) *graph.Value {
+		return g.AddInput(name, graph.TensorOf(graph.Float32, graph.FixedDims(dims...)...))
+	}
+	attention := func(name string, headsQ, headsKV int64, q, k, v *graph.Value) *graph.Value {
+		y := op(g, name, "Attention", q, k, v)
+		y.Producer.SetInt("q_num_heads", headsQ).SetInt("kv_num_heads", headsKV)
+		return y
+	}
 	for _, c := range []struct {
 		v    *graph.Value
 		want string
@@ -142,6 +150,9 @@ func TestDims(t *testing.T) {
 		{perm(op(g, "too many axes", "Transpose", x), 0, 2, 1, 3), "unknown"},
 		{perm(op(g, "an axis that is not there", "Transpose", x), 0, 2, 3), "unknown"},
 		{op(g, "target in a Constant node", "Reshape", x, constant), "[batch 5 2 4]"},
+		{attention("attention, flat", 2, 2, x, input("k3", 1, 7, 8), input("v3", 1, 7, 6)), "[batch 5 6]"},
+		{attention("attention, grouped", 4, 2, x, input("k3g", 1, 7, 4), input("v3g", 1, 7, 6)), "[batch 5 12]"},
+		{attention("attention, by heads", 0, 0, input("q4", 2, 3, 5, 8), input("k4", 2, 3, 7, 8), input("v4", 2, 3, 7, 6)), "[2 3 5 6]"},
 	} {
 		t.Run(c.v.Name, func(t *testing.T) {
 			got := "unknown"
