@@ -69,8 +69,11 @@ func (s *state) matchAttention(join *graph.Node) {
 	if !okQ || !okK || q.flipped || !k.flipped || q.n != k.n || q.n != v.n || q.dim != k.dim || q.dim != v.dim {
 		return
 	}
-	joined := s.shapeOf(join.Outputs[0])
-	if len(joined) != 3 || joined[2] != fixed(q.n*q.dim) || joined[0] != s.shapeOf(q.x)[0] || joined[1] != s.shapeOf(q.x)[1] {
+	joined, shape := s.shapeOf(join.Outputs[0]), s.shapeOf(q.x)
+	if len(joined) != 3 || joined[2] != fixed(q.n*q.dim) || joined[0] != shape[0] || joined[1] != shape[1] {
+		return
+	}
+	if s.shapeOf(k.x)[0] != shape[0] || s.shapeOf(v.x)[0] != shape[0] { // a product would broadcast them
 		return
 	}
 	nodes = append(append(append(append(nodes, product), q.nodes...), k.nodes...), maskNodes...)
@@ -133,7 +136,7 @@ func (s *state) headsOf(v *graph.Value) (heads, bool) {
 			h.flipped = slices.Equal(axes, []int64{0, 2, 3, 1})
 			for m := op(h.x, "Mul", "Div"); m != nil; m = op(h.x, "Mul", "Div") { // scaled before the split
 				x, c, ok := split(m)
-				if !ok || m.OpType == "Div" && x != m.Inputs[0] || !s.private(m.Outputs[0], h.nodes...) {
+				if !ok || m.OpType == "Div" && x != m.Inputs[0] || len(s.shapeOf(x)) != 3 || !s.private(m.Outputs[0], h.nodes...) {
 					break
 				}
 				if m.OpType == "Div" {

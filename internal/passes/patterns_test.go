@@ -247,6 +247,8 @@ func TestPatterns(t *testing.T) {
 		{name: "attention, computed shapes", text: strings.Replace(split, "#i0,0,2,4\nk1", "sh\nk1", 1) + "\ns = MatMul q k\np = Softmax s axis=3" + join, want: "Attention Projections"},
 		{name: "not attention: probabilities are wanted", text: split + "\ns = MatMul q k\nt = Div s #2\np = Softmax t axis=3" + join, outputs: []string{"p"}, want: "Div Linear Linear Linear MatMul MatMul Reshape Reshape Reshape Reshape Softmax Transpose Transpose Transpose Transpose"},
 		{name: "not attention: softmax over queries", text: split + "\ns = MatMul q k\np = Softmax s axis=2" + join, want: "Linear Linear Linear MatMul MatMul Reshape Reshape Reshape Reshape Softmax Transpose Transpose Transpose Transpose"},
+		{name: "not attention: keys and values of one example for all", text: strings.NewReplacer("kw = MatMul x", "u = ReduceMean x axes=0\nkw = MatMul u", "vw = MatMul x", "vw = MatMul u").Replace(split) + "\ns = MatMul q k\np = Softmax s axis=3" + join,
+			want: "Linear Linear Linear MatMul MatMul ReduceMean Reshape Reshape Reshape Reshape Softmax Transpose Transpose Transpose Transpose"},
 
 		{name: "attention, layers of different inputs", text: strings.Replace(split, "kw = MatMul x", "u = Relu x\nkw = MatMul u", 1) + "\ns = MatMul q k\np = Softmax s axis=3" + join, want: "Attention Linear Linear Linear Relu"},
 		{name: "attention, a layer used elsewhere", text: split + "\ns = MatMul q k\np = Softmax s axis=3" + join, outputs: []string{"k0"}, want: "Attention Linear Linear Linear"},
