@@ -12,9 +12,7 @@ import (
 	"github.com/ftk-go/ftk/internal/tensorop"
 )
 
-// masked is the score of a key that must not be attended to. It is finite: a query with no key at all then attends to
-// all alike instead of becoming NaN.
-const masked = -math.MaxFloat32 / 2
+const masked = op.Masked
 
 // attentionCall is the Attention operator (opset 23, 24) with its sizes worked out.
 type attentionCall struct {
@@ -28,6 +26,7 @@ type attentionCall struct {
 	causal          bool
 	mask            *G.Node // additive, nil if none
 	maskTrainable   bool
+	added           bool // the file's mask is a number to be added, not a choice of keys
 }
 
 const (
@@ -44,6 +43,9 @@ func attention(c *Call) ([]*value, error) {
 	}
 	if err := a.additiveMask(); err != nil {
 		return nil, err
+	}
+	if a.fusable() && !a.added {
+		return one(op.AttentionWhere(c.N(0), c.N(1), c.N(2), a.mask, a.headsQ, float32(a.scale)))
 	}
 	if a.fusable() {
 		return one(op.Attention(c.N(0), c.N(1), c.N(2), a.mask, a.headsQ, float32(a.scale)))
@@ -97,7 +99,8 @@ func (a *attentionCall) additiveMask() error {
 	if a.Has(attentionMask) {
 		m := a.N(attentionMask)
 		a.maskTrainable = a.in[attentionMask].trainable
-		if m.Dtype() == tensor.Bool {
+		a.added = m.Dtype() != tensor.Bool
+		if !a.added {
 			bad, zero := tensorop.Scalar(a.g, dt, masked), tensorop.Scalar(a.g, dt, 0)
 			m = s.do(func() (*G.Node, error) { return tensorop.Where(m, zero, bad) })
 		}

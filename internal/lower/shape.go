@@ -113,9 +113,30 @@ func concat(c *Call) ([]*value, error) {
 	// A part without elements adds nothing, and gorgonia has no nodes for such.
 	ns = slices.DeleteFunc(ns, func(n *G.Node) bool { return len(ns) > 1 && product(n.Shape()) == 0 && n.Dims() > 0 })
 	if len(ns) == 0 {
-		return one(c.N(0), nil)
+		return nothing(c)
 	}
 	return one(tensorop.Concat(c.AttrInt("axis", 0), ns...))
+}
+
+// nothing joins parts none of which has elements: they may have lengths along the axis.
+func nothing(c *Call) ([]*value, error) {
+	axis, err := tensorop.Axis(c.AttrInt("axis", 0), c.Rank(0))
+	if err != nil {
+		return nil, err
+	}
+	shape := slices.Clone(c.Shape(0))
+	shape[axis] = 0
+	for _, v := range c.in {
+		if v == nil {
+			continue
+		}
+		s := v.shape()
+		if len(s) != len(shape) || !slices.Equal(s[:axis], shape[:axis]) || !slices.Equal(s[axis+1:], shape[axis+1:]) {
+			return nil, fmt.Errorf("shapes %v and %v differ elsewhere than in axis %d", c.Shape(0), s, axis)
+		}
+		shape[axis] += s[axis]
+	}
+	return constants(tensorop.NewDense(c.DType(0), shape))
 }
 
 // slice takes its ranges as inputs since opset 10, as attributes before.

@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ftk-go/ftk/internal/kernels"
 	G "gorgonia.org/gorgonia"
@@ -17,6 +18,17 @@ import (
 // Gradients come from one pass that computes the probabilities anew, packed as [dq | dk | dv], or as the columns that q, k
 // and v are. The mask has none.
 func Attention(q, k, v, mask *G.Node, heads int, scale float32) (*G.Node, error) {
+	return newAttention(q, k, v, mask, attentionAttrs{heads: heads, scale: scale})
+}
+
+// AttentionWhere is Attention with a mask, of 0 and Masked, that chooses: a score so masked is replaced by a number, as
+// Where does it, rather than lowered. That is the same but for a query all of whose keys are masked. The result is the mean
+// of v in both, but here it does not depend on q and k, and they have no gradient of it.
+func AttentionWhere(q, k, v, mask *G.Node, heads int, scale float32) (*G.Node, error) {
+	return newAttention(q, k, v, mask, attentionAttrs{heads: heads, scale: scale, where: mask != nil})
+}
+
+func newAttention(q, k, v, mask *G.Node, o attentionAttrs) (*G.Node, error) {
 	nodes := G.Nodes{q, k, v}
 	if mask != nil {
 		nodes = append(nodes, mask)
@@ -27,7 +39,6 @@ func Attention(q, k, v, mask *G.Node, heads int, scale float32) (*G.Node, error)
 	if err := wantType("Attention", tensor.Float32, nodes...); err != nil {
 		return nil, err
 	}
-	o := attentionAttrs{heads: heads, scale: scale}
 	if qkv := joined(q, k, v); qkv != nil {
 		o.joined = true
 		nodes = append(G.Nodes{qkv}, nodes[3:]...)
@@ -39,12 +50,16 @@ type attentionAttrs struct {
 	heads  int
 	scale  float32
 	joined bool // q, k, v are the columns of one operand [batch, sequence, 3·heads·dim]
+	where  bool // see AttentionWhere
 }
 
 func (o attentionAttrs) String() string {
 	s := fmt.Sprintf("heads=%d scale=%v", o.heads, o.scale)
 	if o.joined {
 		s += " joined"
+	}
+	if o.where {
+		s += " where"
 	}
 	return s
 }
@@ -75,10 +90,10 @@ func (o attentionAttrs) operands(in []tensor.Shape) (q, k, v, mask tensor.Shape,
 
 // read gives the memory of q, k, v and the mask, and the kernel's description of them.
 func (o attentionAttrs) read(in []*tensor.Dense) (q, k, v, mask []float32, s kernels.AttentionShape) {
-	mask, maskShape := optionalMask(in, o.parts())
-	first := in[0].Shape()
+	first, keys := in[0].Shape(), in[min(1, o.parts()-1)].Shape()
+	mask, maskShape := o.mask(in, keys[1])
 	if !o.joined {
-		return in[0].Float32s(), in[1].Float32s(), in[2].Float32s(), mask, o.shape(first[0], first[1], in[1].Shape()[1], first[2], maskShape)
+		return in[0].Float32s(), in[1].Float32s(), in[2].Float32s(), mask, o.shape(first[0], first[1], keys[1], first[2], maskShape)
 	}
 	s = o.shape(first[0], first[1], first[1], first[2]/3, maskShape)
 	s.Q = kernels.Strides{Batch: first[1] * first[2], Seq: first[2], Head: s.HeadDim}
@@ -225,7 +240,16 @@ func (k *attentionGrad) Run(out *tensor.Dense, in []*tensor.Dense) error {
 	if !k.joined {
 		dq, dk, dv = d[:len(q)], d[len(q):len(q)+len(kk)], d[len(q)+len(kk):]
 	}
+	var blind []int
+	if k.where && mask != nil {
+		blind = blindQueries(mask, s)
+	}
+	if len(blind) > 0 { // their scores do not depend on q: 0 will do, and gives k no gradient
+		q = slices.Clone(q)
+		clearQueries(q, blind, s)
+	}
 	kernels.AttentionGrad(dq, dk, dv, in[0].Float32s(), q, kk, v, mask, s)
+	clearQueries(dq, blind, s)
 	return nil
 }
 
@@ -234,11 +258,17 @@ func (k *attentionGrad) UsePreallocDo(p G.Value, in ...G.Value) (G.Value, error)
 	return PreallocDo(k, p, in...)
 }
 
-// optionalMask is the mask at input i, if there is one. A mask of one element shifts all scores alike, which changes no
-// probability.
-func optionalMask(in []*tensor.Dense, i int) ([]float32, tensor.Shape) {
-	if len(in) <= i || count(in[i].Shape()) == 1 {
+// mask is the mask among the inputs, if there is one that matters. To add one number to all scores alike changes no
+// probability; to replace them all does.
+func (o attentionAttrs) mask(in []*tensor.Dense, seqK int) ([]float32, tensor.Shape) {
+	i := o.parts()
+	switch {
+	case len(in) <= i:
+		return nil, nil
+	case count(in[i].Shape()) > 1:
+		return in[i].Float32s(), in[i].Shape()
+	case !o.where || seqK < 2 || in[i].Float32s()[0] > Masked:
 		return nil, nil
 	}
-	return in[i].Float32s(), in[i].Shape()
+	return slices.Repeat(in[i].Float32s(), seqK), tensor.Shape{seqK}
 }

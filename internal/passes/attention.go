@@ -10,6 +10,11 @@ import (
 // Reshape and Transpose, softmax(q·kᵀ·scale + mask)·v is taken, heads are joined again. The scale may stand anywhere
 // before the mask, as Mul or Div; the mask is added or chosen by Where; k is transposed in one step or in two.
 //
+// A mask of Where becomes a boolean one, whose lowering is exact: a query that sees no key gets the mean of the values, and
+// no gradient goes through its scores. The number that Where puts in the place of masked scores is -1e4 or less, so that
+// such a key weighs exp(-1e4 - s) = 0 in float32 where the query sees another, of a score s. (Minus infinity would be NaN
+// for a query that sees no key.)
+//
 // Before: shapes are inferred, Reshape targets are constants where they can be, linear layers are made. After: such nodes
 // are one Attention (opset 24) with q_num_heads, kv_num_heads and scale.
 func attention(s *state) error {
@@ -69,16 +74,19 @@ func (s *state) matchAttention(join *graph.Node) {
 	if !okQ || !okK || q.flipped || !k.flipped || q.n != k.n || q.n != v.n || q.dim != k.dim || q.dim != v.dim {
 		return
 	}
-	joined := s.shapeOf(join.Outputs[0])
-	if len(joined) != 3 || joined[2] != fixed(q.n*q.dim) || joined[0] != s.shapeOf(q.x)[0] || joined[1] != s.shapeOf(q.x)[1] {
+	joined, shape := s.shapeOf(join.Outputs[0]), s.shapeOf(q.x)
+	if len(joined) != 3 || joined[2] != fixed(q.n*q.dim) || joined[0] != shape[0] || joined[1] != shape[1] {
+		return
+	}
+	if s.shapeOf(k.x)[0] != shape[0] || s.shapeOf(v.x)[0] != shape[0] { // a product would broadcast them
 		return
 	}
 	nodes = append(append(append(append(nodes, product), q.nodes...), k.nodes...), maskNodes...)
 	if !s.enclosed(append(nodes, join)...) {
 		return
 	}
-	if mask.chosen {
-		s.additive(softmax, &mask)
+	if mask.hides {
+		mask.value = s.not(softmax, mask.value)
 	}
 	s.replace(join, "Attention", "", q.x, k.x, v.x, mask.value).
 		SetInt("q_num_heads", q.n).SetInt("kv_num_heads", q.n).SetFloat("scale", float32(scale*q.scale*k.scale))
@@ -133,7 +141,7 @@ func (s *state) headsOf(v *graph.Value) (heads, bool) {
 			h.flipped = slices.Equal(axes, []int64{0, 2, 3, 1})
 			for m := op(h.x, "Mul", "Div"); m != nil; m = op(h.x, "Mul", "Div") { // scaled before the split
 				x, c, ok := split(m)
-				if !ok || m.OpType == "Div" && x != m.Inputs[0] || !s.private(m.Outputs[0], h.nodes...) {
+				if !ok || m.OpType == "Div" && x != m.Inputs[0] || len(s.shapeOf(x)) != 3 || !s.private(m.Outputs[0], h.nodes...) {
 					break
 				}
 				if m.OpType == "Div" {
@@ -148,13 +156,11 @@ func (s *state) headsOf(v *graph.Value) (heads, bool) {
 	}
 }
 
-// maskOf is what is done to the scores before softmax: value is added, or, if chosen, a condition says which of them
-// are replaced by low.
+// maskOf is what is done to the scores before softmax: value is added, or it is a condition that says which of them stay
+// (or, if it hides, which do not).
 type maskOf struct {
-	value    *graph.Value
-	chosen   bool
-	low      *graph.Value // the constant that masked scores become
-	maskTrue bool         // the condition is true where scores are masked
+	value *graph.Value
+	hides bool
 }
 
 // matchMask takes the mask off the scores. Of an Add it is the operand that is not made by a product.
@@ -175,12 +181,11 @@ func (s *state) matchMask(v *graph.Value, user *graph.Node) (scores *graph.Value
 		return v, m, nil
 	}
 	for i, in := range n.Inputs[1:] {
-		low := n.Inputs[2-i]
-		c, ok := number(low)
+		c, ok := number(n.Inputs[2-i])
 		if !isScores(in) || !ok || c > -1e4 {
 			continue
 		}
-		m := maskOf{value: n.Inputs[0], chosen: true, low: low, maskTrue: i == 1}
+		m := maskOf{value: n.Inputs[0], hides: i == 1}
 		if dims := s.shapeOf(m.value); dims != nil && len(dims) <= 4 {
 			return in, m, []*graph.Node{n}
 		}
@@ -203,12 +208,10 @@ func isScores(v *graph.Value) bool {
 	return false
 }
 
-// additive turns the condition of a Where into a mask to be added: 0 or the low number.
-func (s *state) additive(before *graph.Node, m *maskOf) {
-	zero := s.scalar(before.Name+"/zero", 0)
-	if m.maskTrue {
-		m.value = s.insert(before, "Where", m.value, m.low, zero)
-	} else {
-		m.value = s.insert(before, "Where", m.value, zero, m.low)
+// not is the opposite of a condition.
+func (s *state) not(before *graph.Node, condition *graph.Value) *graph.Value {
+	if n := op(condition, "Not"); n != nil {
+		return n.Inputs[0]
 	}
+	return s.insert(before, "Not", condition)
 }

@@ -30,18 +30,13 @@ func Canonical(m *graph.Model, keep ...string) (*graph.Graph, error) {
 
 // Run brings a graph into canonical form in place. opset is the version of the standard operators that it is written in.
 func Run(g *graph.Graph, opset int64, keep ...string) error {
-	s := &state{g: g, opset: opset, keep: map[*graph.Value]bool{}}
+	s := newState(g, opset)
 	for _, v := range g.Outputs {
 		s.keep[v] = true
 	}
 	for _, name := range keep {
 		if v := g.Value(name); v != nil {
 			s.keep[v] = true
-		}
-	}
-	for _, v := range g.Initializers {
-		if v.Init != nil && v.Init.DType.IsFloat() && v.Init.Len() > 1 {
-			s.weights = append(s.weights, v)
 		}
 	}
 	for _, p := range []struct {
@@ -78,6 +73,16 @@ type state struct {
 	uses    map[*graph.Value][]graph.Use // as of the start of the pass, nil: not counted yet
 	dims    *inference                   // symbolic shapes, nil: not inferred yet
 	names   int
+}
+
+func newState(g *graph.Graph, opset int64) *state {
+	s := &state{g: g, opset: opset, keep: map[*graph.Value]bool{}}
+	for _, v := range g.Initializers {
+		if v.Init != nil && v.Init.DType.IsFloat() && v.Init.Len() > 1 {
+			s.weights = append(s.weights, v)
+		}
+	}
+	return s
 }
 
 // sweep removes what nothing kept depends on.

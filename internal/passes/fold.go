@@ -16,6 +16,11 @@ const foldLimit = 1 << 16
 // Before: any graph. After: no Constant nodes, no nodes all of whose inputs are constants other than weights, as far as
 // lowering can compute them and the result is small. Results are initializers under the names of the values.
 func fold(s *state) error {
+	s.foldAll()
+	return nil
+}
+
+func (s *state) foldAll() {
 	var keep []*graph.Node
 	for _, n := range s.g.Nodes {
 		if !s.foldNode(n) {
@@ -23,7 +28,6 @@ func fold(s *state) error {
 		}
 	}
 	s.g.Nodes = keep
-	return nil
 }
 
 func (s *state) foldNode(n *graph.Node) bool {
@@ -38,7 +42,7 @@ func (s *state) foldNode(n *graph.Node) bool {
 	if n.OpType != "Constant" && slices.ContainsFunc(n.Outputs, func(v *graph.Value) bool { return v != nil && s.keep[v] }) {
 		return false
 	}
-	results, err := lower.Fold(n, s.opset)
+	results, err := s.results(n)
 	if err != nil {
 		return false // lowering will say why, should the node matter
 	}
@@ -57,4 +61,14 @@ func (s *state) foldNode(n *graph.Node) bool {
 		s.g.Initializers = append(s.g.Initializers, v)
 	}
 	return true
+}
+
+// results are what a node of constants computes. The tensor of a Constant node is taken as it is, its data not copied.
+func (s *state) results(n *graph.Node) ([]*graph.Tensor, error) {
+	if t := n.Tensor("value"); n.OpType == "Constant" && t != nil && t.DType != graph.Float16 && t.DType != graph.BFloat16 {
+		if _, err := lower.DType(t.DType); err == nil {
+			return []*graph.Tensor{t.Clone()}, nil
+		}
+	}
+	return lower.Fold(n, s.opset)
 }

@@ -10,7 +10,9 @@ import (
 )
 
 // dim is the size of an axis, or an element of an integer tensor: a number, or a symbol for one not known. Equal symbols
-// are equal numbers. Symbols are the dimension names of graph inputs, products of symbols, and fresh ones.
+// are equal numbers. Symbols are the dimension names of graph inputs, products of symbols, and fresh ones: "?1", "?2", ….
+// "*" in a name stands for a product, "#2" in a product for a number: names that Dims gives mean the same when they are
+// read again.
 type dim struct {
 	n   int64
 	sym string
@@ -25,12 +27,16 @@ func (d dim) is(n int) bool { return d.sym == "" && d.n == int64(n) }
 type inference struct {
 	shape    map[*graph.Value][]dim
 	contents map[*graph.Value][]dim
+	declared map[string]bool // symbols in the names of axes that the file gives, to inner values too
 	fresh    int
 }
 
 func (s *state) infer() *inference {
 	if s.dims == nil {
-		f := &inference{shape: map[*graph.Value][]dim{}, contents: map[*graph.Value][]dim{}}
+		f := &inference{shape: map[*graph.Value][]dim{}, contents: map[*graph.Value][]dim{}, declared: map[string]bool{}}
+		for _, v := range s.g.Values() {
+			f.reserve(v)
+		}
 		for _, v := range s.g.Inputs {
 			f.declare(v)
 		}
@@ -43,11 +49,17 @@ func (s *state) infer() *inference {
 }
 
 // Dims infers the shapes of a graph's values from those of its inputs; opset is the version of the standard operators.
-// The function it returns gives nil for a value of which not even the rank is known. Equal names of axes are equal sizes.
+// The function it returns gives nil for a value of which not even the rank is known. Equal names of axes are equal sizes,
+// in a graph that takes such values as inputs too.
+//
+// Constants are folded first, or the axes and sizes that Constant nodes give would not be known. That is done on a copy
+// that shares the tensors' data: g stays as it is.
 func Dims(g *graph.Graph, opset int64) func(*graph.Value) []graph.Dim {
-	s := &state{g: g, opset: opset}
+	copied, to := g.Clone()
+	s := newState(copied, opset)
+	s.foldAll()
 	return func(v *graph.Value) []graph.Dim {
-		dims := s.shapeOf(v)
+		dims := s.shapeOf(to[v])
 		if dims == nil {
 			return nil
 		}
@@ -65,9 +77,25 @@ func Dims(g *graph.Graph, opset int64) func(*graph.Value) []graph.Dim {
 // shapeOf is a value's shape, nil if even the rank is not known.
 func (s *state) shapeOf(v *graph.Value) []dim { return s.infer().of(v) }
 
+// unknown is a symbol that nothing else has.
 func (f *inference) unknown() dim {
-	f.fresh++
-	return dim{sym: fmt.Sprintf("?%d", f.fresh)}
+	for {
+		f.fresh++
+		if sym := fmt.Sprintf("?%d", f.fresh); !f.declared[sym] {
+			return dim{sym: sym}
+		}
+	}
+}
+
+// reserve keeps the names that the file gives to axes from being made again for sizes that are not known.
+func (f *inference) reserve(v *graph.Value) {
+	dims, _ := v.Dims()
+	for _, d := range dims {
+		_, syms := dim{sym: d.Name}.factors()
+		for _, sym := range syms {
+			f.declared[sym] = true
+		}
+	}
 }
 
 // declare takes the shape that the file gives for an input.
@@ -78,10 +106,11 @@ func (f *inference) declare(v *graph.Value) {
 	}
 	out := make([]dim, len(dims))
 	for i, d := range dims {
+		_, syms := dim{sym: d.Name}.factors()
 		switch {
 		case d.Known():
 			out[i] = fixed(d.Size)
-		case d.Name != "":
+		case len(syms) > 0:
 			out[i] = dim{sym: d.Name}
 		default:
 			out[i] = f.unknown()
@@ -171,13 +200,7 @@ func (f *inference) node(n *graph.Node, opset int64) {
 			set(e)
 		}
 	case "Transpose":
-		if perm := n.Ints("perm"); len(perm) == len(x) {
-			y := make([]dim, len(x))
-			for i, p := range perm {
-				y[i] = x[p]
-			}
-			set(y)
-		}
+		set(transposed(x, n.Ints("perm")))
 	case "MatMul":
 		set(f.matMul(x, f.of(n.Input(1))))
 	case "Linear", "Projections":
@@ -190,6 +213,8 @@ func (f *inference) node(n *graph.Node, opset int64) {
 		if w := f.of(n.Input(1)); len(w) == 2 && len(x) == 2 {
 			set([]dim{x[n.Int("transA", 0)], w[1-n.Int("transB", 0)]})
 		}
+	case "Attention":
+		set(f.attention(n, x, f.of(n.Input(2))))
 	case "ReduceMean", "ReduceSum", "ReduceMax":
 		f.reduce(n, x, set)
 	case "Flatten":
@@ -211,7 +236,7 @@ func isNumber(v *graph.Value, want float64) bool {
 // sameShape lists operators whose first output has the shape of the first input.
 var sameShape = map[string]bool{
 	"Softmax": true, "LogSoftmax": true, "LayerNormalization": true, "Gelu": true, "Erf": true, "Tanh": true, "Sqrt": true,
-	"Relu": true, "Sigmoid": true, "Exp": true, "Log": true, "Neg": true, "Abs": true, "Not": true, "Attention": true,
+	"Relu": true, "Sigmoid": true, "Exp": true, "Log": true, "Neg": true, "Abs": true, "Not": true,
 	"RMSNormalization": true, "BatchNormalization": true, "Elu": true, "LeakyRelu": true, "Swish": true, "Softplus": true,
 	"Clip": true, "Floor": true, "Ceil": true, "Reciprocal": true, "CumSum": true, "Trilu": true, "Sign": true, "Cos": true, "Sin": true,
 }
@@ -320,8 +345,8 @@ func (d dim) factors() (n int64, syms []string) {
 	}
 	n = 1
 	for _, s := range strings.Split(d.sym, "*") {
-		if number, ok := strings.CutPrefix(s, "#"); ok {
-			k, _ := strconv.ParseInt(number, 10, 64)
+		number, ok := strings.CutPrefix(s, "#")
+		if k, err := strconv.ParseInt(number, 10, 64); ok && err == nil {
 			n *= k
 		} else {
 			syms = append(syms, s)
@@ -379,12 +404,51 @@ func (f *inference) quotient(a, b []dim) dim {
 	return f.product(ds)
 }
 
+// transposed has the axes of x, of known rank, in the order of perm, reversed where there is none.
+func transposed(x []dim, perm []int64) []dim {
+	if x == nil || perm != nil && len(perm) != len(x) {
+		return nil
+	}
+	y := slices.Clone(x)
+	if perm == nil {
+		slices.Reverse(y)
+	}
+	for i, p := range perm {
+		if p < 0 || p >= int64(len(x)) {
+			return nil
+		}
+		y[i] = x[p]
+	}
+	return y
+}
+
 func (f *inference) matMul(a, b []dim) []dim {
 	if len(a) < 2 || len(b) < 2 {
 		return nil
 	}
 	lead := f.broadcast(a[:len(a)-2], b[:len(b)-2])
 	return append(lead, a[len(a)-2], b[len(b)-1])
+}
+
+// attention is q's shape but for the width, which is v's: of a head in rank 4, of q's number of heads in rank 3.
+func (f *inference) attention(n *graph.Node, q, v []dim) []dim {
+	if len(q) != 3 && len(q) != 4 {
+		return nil
+	}
+	out := slices.Clone(q)
+	last := len(q) - 1
+	out[last] = f.unknown()
+	if len(v) != len(q) {
+		return out
+	}
+	heads, of := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
+	switch {
+	case last == 3 || heads == of:
+		out[last] = v[last]
+	case v[last].known() && of > 0 && v[last].n%of == 0:
+		out[last] = fixed(v[last].n / of * heads)
+	}
+	return out
 }
 
 func (f *inference) reduce(n *graph.Node, x []dim, set func([]dim)) {

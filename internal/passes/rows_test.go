@@ -45,6 +45,7 @@ func TestRows(t *testing.T) {
 	}{
 		{name: "layer", text: layer + pick, narrow: inLayer, wide: []string{"k0", "v0"}},
 		{name: "last position", text: layer + "\nz = Gather l2 #i-1 axis=1", narrow: inLayer, wide: []string{"k0", "v0"}},
+		{name: "keys chosen for every query", text: strings.Replace(layer, "n = Add t m", "mx = ReduceMean x axes=-1\nmy = Unsqueeze mx #i1\nsees = Greater my #0\nkeys = And c sees\nn = Where keys t #-10000", 1) + pick, narrow: inLayer, wide: []string{"k0", "v0"}},
 		{name: "used after", text: layer + pick + "\nzz = Relu z", narrow: inLayer, wide: []string{"k0", "v0"}},
 		{name: "index is a scalar", text: layer + "\nz = Gather l2 #s1 axis=1", narrow: inLayer, wide: []string{"k0", "v0"}},
 		{name: "picked twice", text: layer + pick + "\nz2 = Gather l2 #i0 axis=1\nzz = Add z z2", wide: inLayer},
