@@ -108,10 +108,9 @@ func (b *setBuilder) add(e Encoding, class int32) {
 	}
 	b.tokens += int64(n)
 	b.length++
-	var entry [indexBytes]byte
-	binary.LittleEndian.PutUint64(entry[:], uint64(b.tokens))
+	entry := b.index.extend(indexBytes)
+	binary.LittleEndian.PutUint64(entry, uint64(b.tokens))
 	binary.LittleEndian.PutUint32(entry[8:], uint32(class))
-	b.index.append(entry[:]...)
 }
 
 // settle moves the set into files once it exceeds the limit, and from then on

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -19,9 +20,12 @@ type column struct {
 // tailBytes is how much of a column in a file is in memory while it grows.
 const tailBytes = 256 << 10
 
-func (c *column) append(b ...byte) {
-	c.memory = append(c.memory, b...)
-	c.size += int64(len(b))
+// extend makes the column n bytes longer and returns these, to be written.
+func (c *column) extend(n int) []byte {
+	was := len(c.memory)
+	c.memory = slices.Grow(c.memory, n)[:was+n]
+	c.size += int64(n)
+	return c.memory[was:]
 }
 
 // spill moves the column to a file of its own in dir.
@@ -97,19 +101,19 @@ const tokenBytes = 2
 // 16 bits of each value, from bit shift on. Where there are fewer than n values
 // the rest is 0.
 func (c *tokenColumn) add(before int64, n int, values []int64, shift uint) {
-	for i, v := range values {
-		x := uint16(v >> shift)
-		if c.size == 0 {
-			if x == 0 {
-				continue
-			}
-			c.from = before + int64(i)
+	if c.size == 0 {
+		first := slices.IndexFunc(values, func(v int64) bool { return uint16(v>>shift) != 0 })
+		if first < 0 {
+			return
 		}
-		c.append(byte(x), byte(x>>8))
+		c.from = before + int64(first)
+		n, values = n-first, values[first:]
 	}
-	for c.size > 0 && c.size < (before+int64(n)-c.from)*tokenBytes {
-		c.append(0)
+	to := c.extend(n * tokenBytes)
+	for i, v := range values {
+		binary.LittleEndian.PutUint16(to[i*tokenBytes:], uint16(v>>shift))
 	}
+	clear(to[len(values)*tokenBytes:])
 }
 
 // merge sets bits shift to shift+15 of dst, which are 0, to the numbers of the
