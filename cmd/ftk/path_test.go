@@ -32,7 +32,7 @@ func TestWholePath(t *testing.T) {
 	fromLayer1 := func(name string) bool { return notEmbeddings(name) && !strings.HasPrefix(name, "encoder.layer.0.") }
 	for name, c := range map[string]struct {
 		source   func(*testing.T) string
-		format   string
+		format   string // or "pairs"
 		flags    []string
 		trained  func(initializer string) bool
 		accuracy float64 // at least, so that it is known to have learned; chance is 1/3
@@ -48,9 +48,14 @@ func TestWholePath(t *testing.T) {
 		"no mask, layer 1":      {onnx(unmasked), "csv", []string{"--freeze", "1"}, fromLayer1, 0.5},
 		"tied":                  {onnx(tied), "csv", nil, all, 0.5},
 		"tied, embeddings":      {onnx(tied), "csv", []string{"--freeze", "embeddings"}, notEmbeddings, 0.5},
+		"pairs":                 {onnx(decomposed), "pairs", nil, all, 0.5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			train, dev := writeTask(t, "train."+c.format, 600, 1), writeTask(t, "dev."+c.format, 90, 2)
+			write := writeTask
+			if c.format == "pairs" {
+				write, c.format = writePairs, "csv"
+			}
+			train, dev := write(t, "train."+c.format, 600, 1), write(t, "dev."+c.format, 90, 2)
 			source, ws := c.source(t), t.TempDir()
 
 			var imp imported

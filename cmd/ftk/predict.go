@@ -87,7 +87,7 @@ func predictFile(cmd *cobra.Command, p *exporter.Predictor, path string, opt dat
 		if err != nil {
 			return err
 		}
-		inputs = append(inputs, tokenize.Input{Text: record.Text, Pair: record.Pair, HasPair: opt.Columns.Pair != ""})
+		inputs = append(inputs, pairOf(record.Text, record.Pair))
 		if len(inputs) == predictChunk {
 			if err := predict(cmd, p, inputs); err != nil {
 				return err
@@ -95,6 +95,12 @@ func predictFile(cmd *cobra.Command, p *exporter.Predictor, path string, opt dat
 			inputs = inputs[:0]
 		}
 	}
+}
+
+// pairOf is what the model gets to see of a text and a second one, by the rule
+// of training: where the second is empty, it is a single text.
+func pairOf(text, pair string) tokenize.Input {
+	return tokenize.Input{Text: text, Pair: pair, HasPair: pair != ""}
 }
 
 func predict(cmd *cobra.Command, p *exporter.Predictor, inputs []tokenize.Input) error {

@@ -63,6 +63,25 @@ func writeTask(t *testing.T, name string, n int, seed uint64) string {
 	return writeFile(t, filepath.Join(t.TempDir(), name), b.String())
 }
 
+// writePairs writes n examples as pairs into a new CSV file. The thing is named
+// by the second text, the first says nothing; every fifth has no second text and
+// names it in the first.
+func writePairs(t *testing.T, name string, n int, seed uint64) string {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var b strings.Builder
+	b.WriteString("sentence1,sentence2,label\n")
+	for i := range n {
+		second, kind := example(rng, i)
+		first := fillers[rng.IntN(len(fillers))]
+		if i%5 == 4 {
+			first, second = second, ""
+		}
+		fmt.Fprintf(&b, "%s,%s,%s\n", first, second, kind)
+	}
+	return writeFile(t, filepath.Join(t.TempDir(), name), b.String())
+}
+
 // Sources of models, each a directory to import.
 
 func built(t *testing.T, m *graph.Model, err error) *graph.Model {
