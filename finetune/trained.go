@@ -89,7 +89,8 @@ func (t *Trained) Head() *heads.Head { return t.network.head }
 func (t *Trained) MaxLength() int { return t.config.MaxLength }
 
 // Evaluate computes the metrics on a file of labelled data. Columns left empty
-// are those that were trained on where the file has them, else guessed. It
+// are those that were trained on where the file has them, else guessed; single
+// texts where pairs were trained on, or pairs for single texts, are an error. It
 // reports Reading and Evaluating, of epoch 0; progress may be nil.
 func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Columns, progress func(Event)) (metrics.Classification, error) {
 	if progress == nil {

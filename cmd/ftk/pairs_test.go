@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -25,4 +26,37 @@ func TestPredictPairColumns(t *testing.T) {
 	if named.stdout != guessed.stdout {
 		t.Errorf("with named columns\n%swith guessed ones\n%s", named.stdout, guessed.stdout)
 	}
+}
+
+// TestEvalPairs: what a run was trained on, pairs or single texts, it is
+// evaluated on.
+func TestEvalPairs(t *testing.T) {
+	pairs, single := writePairs(t, "pairs.csv", 60, 1), writeTask(t, "single.csv", 60, 1)
+	renamed := writeFile(t, filepath.Join(t.TempDir(), "renamed.csv"), strings.Replace(string(readFile(t, pairs)), "sentence1", "first", 1))
+
+	ws, _ := exportOf(t, pairs)
+	eval := func(data string, flags ...string) string {
+		o := must(t, append([]string{"eval", "--data", data, "-C", ws}, flags...)...)
+		return o.stdout[strings.Index(o.stdout, "accuracy"):]
+	}
+	want := eval(pairs)
+	for name, got := range map[string]string{
+		"text named":  eval(pairs, "--text-column", "sentence1"),
+		"pair named":  eval(pairs, "--text-pair-column", "sentence2"),
+		"other names": eval(renamed, "--text-column", "first"),
+	} {
+		if got != want {
+			t.Errorf("%s: %s, without: %s", name, got, want)
+		}
+	}
+	for _, flags := range [][]string{nil, {"--text-column", "text"}} {
+		fails(t, exitFailed, []string{"single.csv", "trained on pairs", `"sentence1" and "sentence2"`, "--text-pair-column"},
+			append([]string{"eval", "--data", single, "-C", ws}, flags...)...)
+	}
+
+	ws, _ = exportOf(t, single)
+	fails(t, exitFailed, []string{"pairs.csv", "trained on single texts", "--text-pair-column"},
+		"eval", "--data", pairs, "-C", ws, "--text-column", "sentence1", "--text-pair-column", "sentence2")
+	fails(t, exitFailed, []string{"pairs.csv", "trained on single texts", "--text-column"}, "eval", "--data", pairs, "-C", ws)
+	eval(pairs, "--text-column", "sentence1")
 }

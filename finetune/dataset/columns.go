@@ -30,8 +30,11 @@ func (c Columns) String() string {
 // the header; a Pair only together with Text (sentence1 and sentence2 …).
 type Options struct {
 	Columns
-	Prefer     Columns // taken where nothing is named and the header has them
-	Unlabelled bool    // no label column is wanted (prediction)
+	// Prefer names the columns that the model was trained on, if it was: they
+	// are taken where none are named and the header has them. Where Prefer.Text
+	// is set, so is whether texts come in pairs: other columns are an error.
+	Prefer     Columns
+	Unlabelled bool // no label column is wanted (prediction)
 }
 
 // Names, compared without regard to case, by which columns are guessed.
@@ -41,16 +44,29 @@ var (
 	pairNames  = [][2]string{{"sentence1", "sentence2"}, {"text1", "text2"}, {"question1", "question2"}, {"premise", "hypothesis"}, {"text", "text_pair"}}
 )
 
-// resolve checks the columns asked for against the header and guesses those
-// that are not given, where only one guess is possible.
+// resolve finds the columns to read, and checks that they are as many texts as
+// the model was trained on.
 func (o Options) resolve(path string, header []string) (Columns, error) {
-	c := o.Columns
-	if c.Text == "" && c.Pair == "" && indexOf(header, o.Prefer.Text) >= 0 && (o.Prefer.Pair == "" || indexOf(header, o.Prefer.Pair) >= 0) {
-		c.Text, c.Pair = o.Prefer.Text, o.Prefer.Pair
+	c, err := o.find(path, header)
+	trained := Columns{Text: o.Prefer.Text, Pair: o.Prefer.Pair}
+	switch {
+	case err != nil || trained.Text == "" || (c.Pair == "") == (trained.Pair == ""):
+		return c, err
+	case c.Pair == "":
+		return c, fmt.Errorf("%s: the model was trained on pairs (%s): name the column that goes with %q by --text-pair-column; the columns are: %s",
+			path, trained, c.Text, quoteAll(header))
+	case o.Pair == "":
+		return c, fmt.Errorf("%s: the model was trained on single texts (%s), and %q and %q look like pairs: name one column by --text-column; the columns are: %s",
+			path, trained, c.Text, c.Pair, quoteAll(header))
+	default:
+		return c, fmt.Errorf("%s: the model was trained on single texts (%s): leave out --text-pair-column %q", path, trained, c.Pair)
 	}
-	if c.Label == "" && !o.Unlabelled && indexOf(header, o.Prefer.Label) >= 0 {
-		c.Label = o.Prefer.Label
-	}
+}
+
+// find checks the columns asked for against the header and guesses those that
+// are not given, where only one guess is possible.
+func (o Options) find(path string, header []string) (Columns, error) {
+	c := o.prefer(header)
 	if o.Unlabelled {
 		c.Label = ""
 	}
@@ -99,6 +115,27 @@ func (o Options) resolve(path string, header []string) (Columns, error) {
 		return c, fmt.Errorf("%s: one column cannot serve as two of text %q, text pair %q, label %q", path, c.Text, c.Pair, c.Label)
 	}
 	return c, nil
+}
+
+// prefer returns the columns asked for; those not named are the preferred ones
+// where the header has them, of a pair both or the one that is missing.
+func (o Options) prefer(header []string) Columns {
+	c := o.Columns
+	has := func(name string) bool { return name != "" && indexOf(header, name) >= 0 }
+	switch text, pair := o.Prefer.Text, o.Prefer.Pair; {
+	case c.Text == "" && c.Pair == "":
+		if has(text) && (pair == "" || has(pair)) {
+			c.Text, c.Pair = text, pair
+		}
+	case c.Text == "" && has(text) && text != c.Pair:
+		c.Text = text
+	case c.Pair == "" && has(pair) && pair != c.Text:
+		c.Pair = pair
+	}
+	if c.Label == "" && has(o.Prefer.Label) {
+		c.Label = o.Prefer.Label
+	}
+	return c
 }
 
 func guessError(path, what, flag string, found, header []string) error {

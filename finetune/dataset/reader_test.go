@@ -81,6 +81,52 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestPrefer resolves columns for a model that was trained on some.
+func TestPrefer(t *testing.T) {
+	single := Columns{Text: "title", Label: "kind"}
+	pair := Columns{Text: "a", Pair: "b", Label: "kind"}
+	for _, c := range []struct {
+		name, header string
+		asked        Columns
+		prefer       Columns
+		want         Columns
+		words        []string // of the error, if there is to be one
+	}{
+		{name: "single", header: "title,body,kind,label", prefer: single, want: single},
+		{name: "single, beside a pair", header: "title,text,text_pair,kind", prefer: single, want: single},
+		{name: "single, others", header: "body,label", prefer: single, want: Columns{Text: "body", Label: "label"}},
+		{name: "single, a pair guessed", header: "premise,hypothesis,label", prefer: single, words: []string{`trained on single texts (text "title")`, `"premise" and "hypothesis"`, "--text-column"}},
+		{name: "single, one of a pair", header: "premise,hypothesis,label", prefer: single, asked: Columns{Text: "premise"}, want: Columns{Text: "premise", Label: "label"}},
+		{name: "single, a pair named", header: "title,body,kind", prefer: single, asked: Columns{Pair: "body"}, words: []string{`trained on single texts (text "title")`, `--text-pair-column "body"`}},
+		{name: "pair", header: "b,a,kind", prefer: pair, want: pair},
+		{name: "pair, guessed", header: "premise,hypothesis,kind", prefer: pair, want: Columns{Text: "premise", Pair: "hypothesis", Label: "kind"}},
+		{name: "pair, text named", header: "a,b,c,kind", prefer: pair, asked: Columns{Text: "c"}, want: Columns{Text: "c", Pair: "b", Label: "kind"}},
+		{name: "pair, pair named", header: "a,b,c,kind", prefer: pair, asked: Columns{Pair: "c"}, want: Columns{Text: "a", Pair: "c", Label: "kind"}},
+		{name: "pair, turned", header: "a,b,kind", prefer: pair, asked: Columns{Text: "b", Pair: "a"}, want: Columns{Text: "b", Pair: "a", Label: "kind"}},
+		{name: "pair, half turned", header: "a,b,kind", prefer: pair, asked: Columns{Text: "b"}, words: []string{`trained on pairs (text "a" and "b")`, `"b" by --text-pair-column`}},
+		{name: "pair, half there", header: "a,kind", prefer: pair, words: []string{`trained on pairs (text "a" and "b")`, `"a" by --text-pair-column`, `"a", "kind"`}},
+		{name: "pair, text named, no other", header: "text,kind", prefer: pair, asked: Columns{Text: "text"}, words: []string{"trained on pairs", "--text-pair-column"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := Open(write(t, "a.csv", c.header+"\n"), Options{Columns: c.asked, Prefer: c.prefer})
+			if err == nil {
+				defer r.Close()
+			}
+			if (err != nil) != (c.words != nil) {
+				t.Fatalf("error %v", err)
+			}
+			for _, w := range c.words {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("error %q does not contain %q", err, w)
+				}
+			}
+			if err == nil && r.Columns() != c.want {
+				t.Errorf("columns %v of %s, want %v", r.Columns(), c.header, c.want)
+			}
+		})
+	}
+}
+
 func TestReadErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, file, content string
