@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/graph"
 )
 
@@ -20,10 +21,11 @@ type Settings struct {
 	Version       string             `json:"version"` // of ftk
 	Head          string             `json:"head"`    // "classify", …
 	Labels        []string           `json:"labels"`
-	Logits        string             `json:"logits"`         // name of the output
-	Inputs        map[string]string  `json:"inputs"`         // role (input_ids, attention_mask, token_type_ids) → name
-	MaxLength     int                `json:"max_length"`     // tokens, special ones included
-	TokenizerHash string             `json:"tokenizer_hash"` // of all that decides the ids
+	Logits        string             `json:"logits"`           // name of the output
+	Inputs        map[string]string  `json:"inputs"`           // role (input_ids, attention_mask, token_type_ids) → name
+	MaxLength     int                `json:"max_length"`       // tokens, special ones included
+	TokenizerHash string             `json:"tokenizer_hash"`   // of all that decides the ids
+	Columns       dataset.Columns    `json:"columns,omitzero"` // that were trained on; none in exports of early versions
 	Metrics       map[string]float64 `json:"metrics,omitempty"`
 }
 
@@ -48,6 +50,13 @@ func (s Settings) annotate(m *graph.Model) error {
 	m.SetMetadata("ftk.max_length", strconv.Itoa(s.MaxLength))
 	m.SetMetadata("ftk.tokenizer_hash", s.TokenizerHash)
 	m.SetMetadata("ftk.metrics", string(metrics))
+	if s.Columns.Text != "" {
+		columns, err := json.Marshal(s.Columns)
+		if err != nil {
+			return err
+		}
+		m.SetMetadata("ftk.columns", string(columns))
+	}
 	return nil
 }
 

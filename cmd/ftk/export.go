@@ -76,7 +76,7 @@ func runExport(ctx context.Context, dir, runID string, threads int) error {
 		Settings: exporter.Settings{
 			Version: version.String(), Head: trained.Record.Settings.Head, Labels: trained.Record.Labels,
 			Logits: trained.Head().Logits.Name, Inputs: map[string]string{}, MaxLength: trained.MaxLength(),
-			TokenizerHash: trained.tokenizer.Hash(), Metrics: map[string]float64{},
+			TokenizerHash: trained.tokenizer.Hash(), Columns: trained.Record.Columns, Metrics: map[string]float64{},
 		},
 	}
 	for _, in := range info.Inputs {

@@ -72,6 +72,8 @@ func TestUsage(t *testing.T) {
 		"predict with what": {[]string{"predict", "--text", "x"}, []string{"--model"}},
 		"predict what":      {[]string{"predict", "--model", "x"}, []string{"--text", "--data"}},
 		"predict which":     {[]string{"predict", "--model", "x", "--text", "a", "--data", data}, []string{"--text", "--data"}},
+		"predict one pair":  {[]string{"predict", "--model", "x", "--text", "a", "--text", "b", "--text-pair", "c"}, []string{"2 --text", "1 --text-pair"}},
+		"predict pairs of":  {[]string{"predict", "--model", "x", "--data", data, "--text-pair", "c"}, []string{"0 --text", "1 --text-pair"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ws := t.TempDir()

@@ -227,7 +227,7 @@ func checkExport(t *testing.T, sourcePath, exportPath string, trained func(strin
 	}
 	for key, want := range map[string]string{
 		"ftk.version": "", "ftk.head": "classify", "ftk.labels": `["animal","fruit","metal"]`, "ftk.logits": "logits",
-		"ftk.max_length": "", "ftk.tokenizer_hash": "", "ftk.metrics": "",
+		"ftk.max_length": "", "ftk.tokenizer_hash": "", "ftk.metrics": "", "ftk.columns": "",
 	} {
 		if got, ok := metadata[key]; !ok || got == "" || (want != "" && got != want) {
 			t.Errorf("metadata %s is %q, want %q", key, got, want)

@@ -17,15 +17,17 @@ import (
 
 func newPredictCommand() *cobra.Command {
 	var model, data, column, pairColumn string
-	var texts []string
+	var texts, pairs []string
 	var threads int
 	cmd := &cobra.Command{
 		Use:   "predict --model DIR (--text TEXT … | --data FILE)",
 		Short: "Run an exported model in onnxruntime",
-		Long: `predict classifies texts with a directory that ftk export wrote, and needs
-nothing else. It prints one JSON object a line: the text, its label, the label's
-probability, and with --json the probabilities of all labels.`,
+		Long: `predict classifies texts, or pairs of texts, with a directory that ftk export
+wrote, and needs nothing else. It prints one JSON object a line: the text, its
+label, the label's probability, and with --json the probabilities of all labels.
+A file is read as the training data was: texts in pairs if those were.`,
 		Example: `  ftk predict --model ./export --text "where is my new card?"
+  ftk predict --model ./export --text "it rains" --text-pair "it is wet"
   ftk predict --model ./export --data questions.csv --text-column question --json`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,6 +37,9 @@ probability, and with --json the probabilities of all labels.`,
 			if (len(texts) == 0) == (data == "") {
 				return usagef("predict takes either --text or --data")
 			}
+			if len(pairs) > 0 && len(pairs) != len(texts) {
+				return usagef("predict has %d --text and %d --text-pair: it takes a second text for each, or for none", len(texts), len(pairs))
+			}
 			if err := checkThreads(threads); err != nil {
 				return err
 			}
@@ -43,21 +48,25 @@ probability, and with --json the probabilities of all labels.`,
 				return err
 			}
 			defer p.Close()
-			inputs := tokenize.Texts(texts)
+			if trained := p.Settings.Columns; len(pairs) > 0 && trained.Text != "" && trained.Pair == "" {
+				return fmt.Errorf("%s: the model was trained on single texts: leave out --text-pair", model)
+			}
 			if data == "" {
-				for _, text := range texts {
-					if !utf8.ValidString(text) {
-						return fmt.Errorf("--text %q is not valid UTF-8", text)
-					}
+				inputs, err := inputsOf(texts, pairs)
+				if err != nil {
+					return err
 				}
 				return predict(cmd, p, inputs)
 			}
-			return predictFile(cmd, p, data, dataset.Options{Columns: dataset.Columns{Text: column, Pair: pairColumn}, Unlabelled: true})
+			return predictFile(cmd, p, data, dataset.Options{
+				Columns: dataset.Columns{Text: column, Pair: pairColumn}, Prefer: p.Settings.Columns, Unlabelled: true,
+			})
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&model, "model", "", "the exported `directory`")
 	f.StringArrayVar(&texts, "text", nil, "a text to classify (repeatable)")
+	f.StringArrayVar(&pairs, "text-pair", nil, "the second text of a pair (repeatable: the first belongs to the first --text)")
 	f.StringVar(&data, "data", "", "a `file` of texts: .csv, .tsv or .jsonl")
 	f.StringVar(&column, "text-column", "", "the `column` of the text (default: guessed)")
 	f.StringVar(&pairColumn, "text-pair-column", "", "the `column` of the second text")
@@ -95,6 +104,26 @@ func predictFile(cmd *cobra.Command, p *exporter.Predictor, path string, opt dat
 			inputs = inputs[:0]
 		}
 	}
+}
+
+// inputsOf makes inputs of texts of the command line, each with its second text
+// where there are any.
+func inputsOf(texts, pairs []string) ([]tokenize.Input, error) {
+	inputs := make([]tokenize.Input, len(texts))
+	for i, text := range texts {
+		if !utf8.ValidString(text) {
+			return nil, fmt.Errorf("--text %q is not valid UTF-8", text)
+		}
+		pair := ""
+		if len(pairs) > 0 {
+			pair = pairs[i]
+		}
+		if !utf8.ValidString(pair) {
+			return nil, fmt.Errorf("--text-pair %q is not valid UTF-8", pair)
+		}
+		inputs[i] = pairOf(text, pair)
+	}
+	return inputs, nil
 }
 
 // pairOf is what the model gets to see of a text and a second one, by the rule
