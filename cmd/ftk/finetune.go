@@ -1,11 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ftk-go/ftk/finetune"
 	"github.com/ftk-go/ftk/finetune/workspace"
@@ -34,12 +35,15 @@ so far is kept, and --resume goes on where it stopped.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.CacheLimit = cacheLimit << 20
 			if resume && s.Train == "" {
-				return runFinetune(cmd.Context(), finetune.Settings{}, resume) // with the run's own settings
+				if err := checkResumed(cmd, s.CacheLimit); err != nil {
+					return err
+				}
+				return runFinetune(cmd, s, resume)
 			}
 			if err := s.Check(); err != nil {
 				return usagef("finetune: %w; see 'ftk finetune --help'", err)
 			}
-			return runFinetune(cmd.Context(), s, resume)
+			return runFinetune(cmd, s, resume)
 		},
 	}
 	f := cmd.Flags()
@@ -68,13 +72,36 @@ so far is kept, and --resume goes on where it stopped.`,
 	f.Float64Var(&s.LabelSmoothing, "label-smoothing", s.LabelSmoothing, "label smoothing of the cross-entropy")
 	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed: the same gives the same run to the bit with the same --threads")
 	f.IntVar(&s.Threads, "threads", s.Threads, "threads (0: all cores)")
-	f.Int64Var(&cacheLimit, "cache-limit", cacheLimit, "most `MiB` of frozen features to keep on disk, those of earlier runs included, of which the oldest go first; what does not fit is computed again for each batch")
+	f.Int64Var(&cacheLimit, cacheLimitFlag, cacheLimit, "most `MiB` of frozen features to keep on disk, those of earlier runs included, of which the oldest go first; what does not fit is computed again for each batch")
 	f.StringVar(&s.FrozenEngine, "frozen-engine", s.FrozenEngine, "the `engine` that computes the frozen part: ftk, onnxruntime, or auto, whichever is faster here")
-	f.BoolVar(&resume, "resume", false, "go on with the newest run that was stopped")
+	f.BoolVar(&resume, "resume", false, "go on with the newest run that was stopped: with the whole command as it was, or alone, when only --cache-limit may be given too")
 	return cmd
 }
 
-func runFinetune(ctx context.Context, s finetune.Settings, resume bool) error {
+// cacheLimitFlag names the one setting that a resumed run may change.
+const cacheLimitFlag = "cache-limit"
+
+// checkResumed refuses flags that a run resumed by --resume alone would ignore.
+func checkResumed(cmd *cobra.Command, cacheLimit int64) error {
+	var ignored []string
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed && f.Name != "resume" && f.Name != cacheLimitFlag {
+			ignored = append(ignored, "--"+f.Name)
+		}
+	})
+	if len(ignored) > 0 {
+		return usagef("finetune --resume: a resumed run goes on with the settings it was begun with: leave out %s, or give --data and all other flags as they were",
+			strings.Join(ignored, ", "))
+	}
+	if cacheLimit < 0 {
+		return usagef("finetune: --%s: it takes 0 or more", cacheLimitFlag)
+	}
+	return nil
+}
+
+// runFinetune trains. A run that is resumed without training data has its own
+// settings, but for the cache's limit where that was given.
+func runFinetune(cmd *cobra.Command, s finetune.Settings, resume bool) error {
 	ws, err := workspace.Open(global.workspace)
 	if err != nil {
 		return err
@@ -96,7 +123,17 @@ func runFinetune(ctx context.Context, s finetune.Settings, resume bool) error {
 			return err
 		}
 	}
-	result, err := finetune.Run(ctx, config)
+	if resume && s.Train == "" {
+		var record finetune.Record
+		if err := config.Resume.LoadRecord(&record); err != nil {
+			return err
+		}
+		config.Settings = record.Settings
+		if cmd.Flags().Changed(cacheLimitFlag) {
+			config.CacheLimit = s.CacheLimit
+		}
+	}
+	result, err := finetune.Run(cmd.Context(), config)
 	progress.end()
 	if result != nil {
 		say("\nrun %s: best is epoch %d with accuracy %.4f, macro F1 %.4f, loss %.4f; %d steps in %.0f s, %.1f examples/s",

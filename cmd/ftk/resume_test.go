@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ftk-go/ftk/finetune"
 )
 
 // TestReproducible trains twice: the same seed and threads give the same bytes,
@@ -92,6 +95,37 @@ func TestInterrupted(t *testing.T) {
 				}
 			}
 			fails(t, exitFailed, []string{"nothing to resume"}, long(ws, train, dev, "--resume")...)
+		})
+	}
+}
+
+// TestResumeAlone: a run goes on with its own settings, but for the limit of the
+// cache where that is given.
+func TestResumeAlone(t *testing.T) {
+	train, dev := writeTask(t, "train.csv", 300, 1), writeTask(t, "dev.csv", 60, 2)
+	for _, c := range []struct {
+		flags []string
+		limit int64
+	}{
+		{nil, 7 << 20},
+		{[]string{"--cache-limit", "0"}, 0},
+		{[]string{"--cache-limit", "9", "--json"}, 9 << 20},
+	} {
+		t.Run(strings.Join(c.flags, " "), func(t *testing.T) {
+			ws := workspaceOf(t, saved(t, fused(t)))
+			run := filepath.Join(ws, ".ftk", "runs", "0001")
+			o := signalled(t, syscall.SIGINT, filepath.Join(run, "best.safetensors"), long(ws, train, dev, "--freeze", "1", "--cache-limit", "7")...)
+			if o.status == exitDone {
+				t.Skipf("SKIPPED: the run ended before the signal came: %v", o)
+			}
+			must(t, append([]string{"finetune", "-C", ws, "--resume"}, c.flags...)...)
+			var record finetune.Record
+			if err := json.Unmarshal(readFile(t, filepath.Join(run, "run.json")), &record); err != nil {
+				t.Fatal(err)
+			}
+			if s := record.Settings; s.CacheLimit != c.limit || s.Epochs != 60 || s.Freeze != "1" || record.Result == nil {
+				t.Errorf("resumed with %v: %+v", c.flags, record)
+			}
 		})
 	}
 }
