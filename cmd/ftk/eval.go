@@ -46,9 +46,9 @@ func newEvalCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&data, "data", "", "labelled data: a .csv, .tsv or .jsonl `file`")
 	f.StringVar(&run, "run", "", "the `number` of the run (default: the newest)")
-	f.StringVar(&columns.Text, "text-column", "", "the `column` of the text (default: as trained)")
-	f.StringVar(&columns.Pair, "text-pair-column", "", "the `column` of the second text")
-	f.StringVar(&columns.Label, "label-column", "", "the `column` of the label")
+	f.StringVar(&columns.Text, "text-column", "", "the `column` of the text (default: as trained, else guessed)")
+	f.StringVar(&columns.Pair, "text-pair-column", "", "the `column` of the second text, for a run that was trained on pairs (default: as trained, else guessed together with the text)")
+	f.StringVar(&columns.Label, "label-column", "", "the `column` of the label (default: as trained, else guessed)")
 	f.IntVar(&threads, "threads", 0, "threads (0: all cores)")
 	return cmd
 }

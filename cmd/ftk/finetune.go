@@ -53,7 +53,7 @@ so far is kept, and --resume goes on where it stopped.`,
 	f.StringVar(&s.Eval, "eval", s.Eval, "evaluation data: a `file`")
 	f.Float64Var(&s.EvalSplit, "eval-split", s.EvalSplit, "instead of --eval: the `share` of the training data to evaluate on, stratified")
 	f.StringVar(&s.Columns.Text, "text-column", "", "the `column` of the text (default: guessed)")
-	f.StringVar(&s.Columns.Pair, "text-pair-column", "", "the `column` of the second text (default: none)")
+	f.StringVar(&s.Columns.Pair, "text-pair-column", "", "the `column` of the second text (default: guessed together with the text; none where --text-column alone is named)")
 	f.StringVar(&s.Columns.Label, "label-column", "", "the `column` of the label (default: guessed)")
 	f.StringVar(&s.Freeze, "freeze", s.Freeze, "what is not trained: backbone, embeddings, none, or `N`, the first N layers and the embeddings")
 	f.StringVar(&s.Pooling, "pooling", s.Pooling, "one vector of the hidden states: auto, cls, mean or pooler")

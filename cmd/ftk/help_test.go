@@ -30,6 +30,22 @@ func TestHelp(t *testing.T) {
 	walk(newRootCommand())
 }
 
+// TestFlagHelp: what a flag does by itself is said as it is.
+func TestFlagHelp(t *testing.T) {
+	for command, words := range map[string][]string{
+		"finetune": {"guessed together with the text; none where --text-column alone is named"},
+		"eval":     {"as trained, else guessed together with the text"},
+		"predict":  {"as trained, else guessed together with the text"},
+	} {
+		help := must(t, command, "--help").stdout
+		for _, w := range words {
+			if !strings.Contains(help, w) {
+				t.Errorf("%s: the help has no %q:\n%s", command, w, help)
+			}
+		}
+	}
+}
+
 // TestUsage holds wrong command lines: exit status 2, one line that says where
 // to read on or what there is, and nothing touched.
 func TestUsage(t *testing.T) {

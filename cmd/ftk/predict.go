@@ -68,8 +68,8 @@ A file is read as the training data was: texts in pairs if those were.`,
 	f.StringArrayVar(&texts, "text", nil, "a text to classify (repeatable)")
 	f.StringArrayVar(&pairs, "text-pair", nil, "the second text of a pair (repeatable: the first belongs to the first --text)")
 	f.StringVar(&data, "data", "", "a `file` of texts: .csv, .tsv or .jsonl")
-	f.StringVar(&column, "text-column", "", "the `column` of the text (default: guessed)")
-	f.StringVar(&pairColumn, "text-pair-column", "", "the `column` of the second text")
+	f.StringVar(&column, "text-column", "", "the `column` of the text (default: as trained, else guessed)")
+	f.StringVar(&pairColumn, "text-pair-column", "", "the `column` of the second text, for a model that was trained on pairs (default: as trained, else guessed together with the text)")
 	f.IntVar(&threads, "threads", 0, "threads of onnxruntime (default: all cores)")
 	return cmd
 }
