@@ -36,6 +36,7 @@ func TestFlagHelp(t *testing.T) {
 		"finetune": {"guessed together with the text; none where --text-column alone is named"},
 		"eval":     {"as trained, else guessed together with the text"},
 		"predict":  {"as trained, else guessed together with the text"},
+		"tokenize": {"one object; from predict and tokenize one a line"},
 	} {
 		help := must(t, command, "--help").stdout
 		for _, w := range words {

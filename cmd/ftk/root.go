@@ -35,7 +35,7 @@ serves. State lives in .ftk/ of the workspace (-C DIR, default: here).`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVarP(&global.workspace, "workspace", "C", ".", "the `directory` whose .ftk holds the state")
-	root.PersistentFlags().BoolVar(&global.json, "json", false, "print one JSON object on stdout and nothing else there")
+	root.PersistentFlags().BoolVar(&global.json, "json", false, "print JSON on stdout and nothing else there: one object; from predict and tokenize one a line")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s: %w; see '%s --help'", cmd.CommandPath(), err, cmd.CommandPath())
 	})
