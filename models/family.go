@@ -123,8 +123,26 @@ func (info *Info) findInputs(f *dataflow) {
 		}
 		info.Inputs = append(info.Inputs, Input{v, role})
 	}
+	info.oneOfEach()
 	if info.MaxPositions == 0 && info.VocabSize > 0 {
 		info.MaxPositions = slicedPositions(f, info)
+	}
+}
+
+// oneOfEach leaves a role to one input: the one that has its name, else the
+// first. Another, as Longformer's global_attention_mask and ERNIE's
+// task_type_ids, stands for something else.
+func (info *Info) oneOfEach() {
+	holder := map[Role]*graph.Value{}
+	for _, in := range info.Inputs {
+		if holder[in.Role] == nil || in.Role == Role(in.Name) {
+			holder[in.Role] = in.Value
+		}
+	}
+	for i, in := range info.Inputs {
+		if in.Value != holder[in.Role] {
+			info.Inputs[i].Role = ""
+		}
 	}
 }
 

@@ -100,3 +100,58 @@ func moveUp(nodes []*graph.Node, n *graph.Node) []*graph.Node {
 	i := slices.Index(nodes, n)
 	return slices.Concat([]*graph.Node{n}, nodes[:i], nodes[i+1:])
 }
+
+// Of two inputs that look alike one has the role: the one that is called so,
+// else the first.
+func TestDescribeRolesOnce(t *testing.T) {
+	types := func(name string) func(t *testing.T, m *graph.Model) {
+		return func(t *testing.T, m *graph.Model) {
+			addEmbedding(t, m, 3, func(b *compose.Builder, ids *graph.Value) *graph.Value {
+				return b.Input(name, graph.Int64, ids.Type.Shape...)
+			})
+		}
+	}
+	mask := func(name string) func(t *testing.T, m *graph.Model) {
+		return func(t *testing.T, m *graph.Model) { addMask(t, m, name) }
+	}
+	first := func(m *graph.Model) { m.Graph.Inputs = slices.Concat(m.Graph.Inputs[3:], m.Graph.Inputs[:3]) }
+	for _, c := range []struct {
+		name   string
+		add    func(t *testing.T, m *graph.Model)
+		change func(m *graph.Model)
+		roles  map[string]models.Role // of those without the name of their role
+	}{
+		{"ERNIE", types("task_type_ids"), nil, map[string]models.Role{"task_type_ids": ""}},
+		{"ERNIE, in another order", types("task_type_ids"), first, map[string]models.Role{"task_type_ids": ""}},
+		{"Longformer", mask("global_attention_mask"), nil, map[string]models.Role{"global_attention_mask": ""}},
+		{"Longformer, in another order", mask("global_attention_mask"), first, map[string]models.Role{"global_attention_mask": ""}},
+		{"other names", types("b"), func(m *graph.Model) { m.Graph.Inputs[2].Name = "a" }, map[string]models.Role{"a": models.TokenTypeIDs, "b": ""}},
+	} {
+		m := must(models.TinyBERT(models.Tiny{}, 1))(t)
+		c.add(t, m)
+		if c.change != nil {
+			c.change(m)
+		}
+		for _, in := range must(models.Describe(m))(t).Inputs {
+			want, ok := c.roles[in.Name]
+			if !ok {
+				want = models.Role(in.Name)
+			}
+			if in.Role != want {
+				t.Errorf("%s: input %q has the role %q, want %q", c.name, in.Name, in.Role, want)
+			}
+		}
+	}
+}
+
+// addMask adds a second mask to the scores of a tiny encoder's first layer.
+func addMask(t *testing.T, m *graph.Model, name string) {
+	t.Helper()
+	g := m.Graph
+	at := slices.IndexFunc(g.Nodes, func(n *graph.Node) bool { return n.OpType == "Softmax" })
+	before := len(g.Nodes)
+	b := compose.New(g, m.Opset("")).In("added")
+	mask := b.Input(name, graph.Int64, g.Inputs[0].Type.Shape...)
+	g.Nodes[at].Inputs[0] = b.Op("Add", g.Nodes[at].Inputs[0], b.Cast(b.Unsqueeze(mask, 1, 2), graph.Float32))
+	g.Nodes = slices.Concat(g.Nodes[:at], g.Nodes[before:], g.Nodes[at:before])
+}
