@@ -42,7 +42,8 @@ func lookups(f *dataflow) []lookup {
 	return found
 }
 
-// behindViews is the graph input that v is a cast or reshape of, else nil.
+// behindViews is the graph input that v is a cast or reshape of, else nil. An
+// initializer is none: the index of positions where the sequence is fixed.
 func behindViews(v *graph.Value) *graph.Value {
 	for v != nil && v.Producer != nil {
 		switch v.Producer.OpType {
@@ -51,6 +52,9 @@ func behindViews(v *graph.Value) *graph.Value {
 		default:
 			return nil
 		}
+	}
+	if v == nil || v.Init != nil {
+		return nil
 	}
 	return v
 }

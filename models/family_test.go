@@ -155,3 +155,23 @@ func addMask(t *testing.T, m *graph.Model, name string) {
 	g.Nodes[at].Inputs[0] = b.Op("Add", g.Nodes[at].Inputs[0], b.Cast(b.Unsqueeze(mask, 1, 2), graph.Float32))
 	g.Nodes = slices.Concat(g.Nodes[:at], g.Nodes[before:], g.Nodes[at:before])
 }
+
+// A file of a fixed sequence has the index of positions as a constant, which is
+// no input: the words are what ids pick, be they fewer than the positions.
+func TestDescribeFixedPositions(t *testing.T) {
+	for _, ids := range []string{"input_ids", "ids"} {
+		m := must(models.TinyBERT(models.Tiny{BERTConfig: models.BERTConfig{VocabSize: 30}}, 1))(t)
+		g := m.Graph
+		g.Inputs[0].Name = ids
+		index := graph.NewInt64("positions", []int64{1, 16}, make([]int64, 16))
+		for _, v := range g.Inputs {
+			v.Type.Shape[1] = graph.Dim{Size: 16}
+		}
+		gather := g.Node("/embeddings/position_embeddings/Gather")
+		gather.Inputs[1] = g.AddInitializer("positions", index)
+		info := must(models.Describe(m))(t)
+		if info.VocabSize != 30 || info.MaxPositions != 64 || info.InputOf(models.InputIDs) != g.Inputs[0] || info.Family != "bert" {
+			t.Errorf("%s: %s with %d words, %d positions, inputs %v", ids, info.Family, info.VocabSize, info.MaxPositions, info.Inputs)
+		}
+	}
+}
