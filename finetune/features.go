@@ -115,10 +115,14 @@ func (f *features) find(path, key string, set *dataset.Set) bool {
 	return true
 }
 
-// key names the features of a set: what computes them, and of what.
+// key names the features of a set: what computes them, of what, and along which
+// axes they are without padding.
 func (f *frozen) key(set *dataset.Set) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, featureMagic, f.hash, f.engine.name(), parallel.Threads())
+	for _, c := range f.net.parts.Boundary {
+		fmt.Fprintln(h, c.SeqAxis)
+	}
 	err := set.Hash(h)
 	return hex.EncodeToString(h.Sum(nil)), err
 }
@@ -273,8 +277,8 @@ func (v *featureValue) take(buf []byte, a ort.Array, r int, b *batch, length int
 }
 
 // read fills the boundary values of a batch from the file; padding is zero.
-// (Masks never cross the boundary, so padded positions are masked; where there
-// is no mask there is no padding.)
+// (A mask that crosses the boundary is not kept, models.UnknownAxis; so padded
+// positions are masked. Where there is no mask there is no padding.)
 func (f *features) read(b *batch) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer f.file.asFileError(&err)

@@ -157,6 +157,52 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// A hidden state is cast unless it is float32, which the file need not say.
+func TestPoolingCasts(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(m *graph.Model)
+		casts  int
+	}{
+		{"float32", func(m *graph.Model) {}, 0},
+		{"float32, of which the file says nothing", func(m *graph.Model) { m.Graph.Outputs[0].Type = nil }, 0},
+		{"float16, of which the file says nothing", func(m *graph.Model) {
+			m.Graph.Outputs[0].Type = nil
+			for _, v := range m.Graph.Initializers {
+				if v.DType() == graph.Float32 {
+					v.Init = &graph.Tensor{Name: v.Name, DType: graph.Float16, Dims: v.Init.Dims}
+					v.Type = nil
+				}
+			}
+		}, 1},
+		{"unknown", func(m *graph.Model) {
+			m.Graph.Outputs[0].Type = nil
+			m.Graph.Outputs[0].Producer.Domain = "another.domain"
+		}, 1},
+	} {
+		m := must(models.TinyBERT(models.Tiny{NoMask: true}, 1))
+		info, err := models.Describe(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(m.Graph.Nodes)
+		info.HiddenState, info.HiddenSize = m.Graph.Outputs[0], 32
+		c.change(m)
+		if _, err := heads.Attach(m, info, heads.Config{Kind: "classify", Labels: labels, Pooling: heads.Mean}); err != nil {
+			t.Fatal(err)
+		}
+		casts := 0
+		for _, n := range m.Graph.Nodes[before:] {
+			if n.OpType == "Cast" {
+				casts++
+			}
+		}
+		if casts != c.casts {
+			t.Errorf("%s: %d casts, want %d", c.name, casts, c.casts)
+		}
+	}
+}
+
 func TestAutoPooling(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -24,9 +24,11 @@ func runNative(t *testing.T, m *graph.Model, inputs map[string]ort.Array) map[st
 		for i, d := range a.Shape {
 			dims[i] = int(d)
 		}
-		o.Inputs[v.Name] = lower.Shape{DType: v.DType(), Dims: dims}
+		o.Inputs[v.Name] = lower.Shape{DType: graph.DType(a.DType()), Dims: dims}
 		if a.I64 != nil {
 			values[v.Name] = tensor.New(tensor.WithShape(dims...), tensor.WithBacking(a.I64))
+		} else if a.Bool != nil {
+			values[v.Name] = tensor.New(tensor.WithShape(dims...), tensor.WithBacking(a.Bool))
 		} else if len(a.F32) > 0 {
 			values[v.Name] = tensor.New(tensor.WithShape(dims...), tensor.WithBacking(a.F32))
 		}

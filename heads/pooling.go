@@ -83,8 +83,10 @@ func features(info *models.Info) (*graph.Value, int64) {
 	return nil, 0
 }
 
+// inFloat32 casts what is not float32, or may be something else for all that is
+// known of it.
 func inFloat32(b *compose.Builder, v *graph.Value) *graph.Value {
-	if t := v.DType(); t == graph.Float32 || t == graph.Undefined {
+	if models.ElemType(v) == graph.Float32 {
 		return v
 	}
 	return b.Cast(v, graph.Float32)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/importer"
+	"github.com/ftk-go/ftk/internal/compose"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/testenv"
@@ -106,6 +107,11 @@ func testSplit(t *testing.T, c splitCase) {
 	if parts.Prefix != nil {
 		for name, a := range run(t, parts.Prefix, in) {
 			in[name] = a
+			if v := parts.Suffix.Graph.Value(name); v.DType() == graph.Undefined { // onnxruntime is to be told of inputs
+				v.Type.Elem = graph.DType(a.DType())
+			} else if v.DType() != graph.DType(a.DType()) {
+				t.Errorf("%q is taken for %v and is %v", name, v.DType(), a.DType())
+			}
 		}
 	}
 	sameLogits(t, "onnxruntime", run(t, parts.Suffix, in)[h.Logits.Name], whole)
@@ -119,6 +125,88 @@ func sameLogits(t *testing.T, how string, parts, whole ort.Array) {
 			t.Errorf("%s: logit %d is %g in parts, %g as a whole", how, i, parts.F32[i], whole.F32[i])
 		}
 	}
+}
+
+// What crosses has the type that its operator gives, whether or not the file
+// says so; onnxruntime finds what is not known here. A mask, of which the
+// padding matters, is not taken for a value per token.
+func TestSplitTypes(t *testing.T) {
+	const layer0 = "/encoder/layer.0/output/LayerNorm/LayerNormalization_output_0"
+	testSplit(t, splitCase{
+		"bool mask", func(t *testing.T) *graph.Model { return withBoolMask(t, "Sigmoid") }, "1", heads.CLS,
+		[]string{"/mask/Greater_output_0", layer0}, []int{models.UnknownAxis, 1}, nil,
+	})
+	for _, cheap := range []string{"Log", "IsNaN"} {
+		testSplit(t, splitCase{
+			cheap, func(t *testing.T) *graph.Model { return withBoolMask(t, cheap) }, "1", heads.CLS,
+			[]string{layer0}, []int{1}, []string{"attention_mask"},
+		})
+	}
+
+	m := must(models.TinyBERT(models.Tiny{}, 1))
+	m.Opsets = append(m.Opsets, graph.Opset{Domain: "com.microsoft", Version: 1})
+	insert(m, "/embeddings/LayerNorm/LayerNormalization", func(b *compose.Builder, x *graph.Value) *graph.Value {
+		y := b.Op("Trilu", x, b.Int(-1000))
+		y.Producer.Domain = "com.microsoft" // keeps all that is above the thousandth diagonal below
+		return y
+	})
+	if v := m.Graph.Value("/inserted/Trilu_output_0"); models.ElemType(v) != graph.Undefined {
+		t.Errorf("%v is known, the test is to be another", v.Producer.OpType)
+	}
+	testSplit(t, splitCase{
+		"unknown", func(*testing.T) *graph.Model { return m }, "embeddings", heads.CLS,
+		[]string{"/inserted/Trilu_output_0"}, []int{models.UnknownAxis}, []string{"attention_mask"},
+	})
+}
+
+// withBoolMask is an encoder that chooses scores by a mask of bool, which the
+// named operator has a part in making.
+func withBoolMask(t *testing.T, op string) *graph.Model {
+	t.Helper()
+	m := must(models.TinyBERT(models.Tiny{}, 1))
+	g := m.Graph
+	mask := g.Inputs[1]
+	before := len(g.Nodes)
+	b := compose.New(g, m.Opset("")).In("mask")
+	x := b.Cast(b.Unsqueeze(mask, 1, 2), graph.Float32)
+	var open *graph.Value
+	switch op {
+	case "Sigmoid":
+		open = b.Op("Greater", b.Op("Sigmoid", x), b.Float(0.6))
+	case "Log":
+		open = b.Op("Greater", b.Op("Log", x), b.Float(-1))
+	case "IsNaN":
+		open = b.Op("Not", b.Op("IsNaN", b.Op("Sqrt", b.Op("Sub", x, b.Float(1)))))
+	}
+	made := slices.Clone(g.Nodes[before:])
+	g.Nodes = g.Nodes[:before]
+	var nodes []*graph.Node
+	for _, n := range g.Nodes {
+		if n.OpType == "Softmax" { // the bias that is added before is zero
+			before := len(g.Nodes)
+			n.Inputs[0] = b.Op("Where", open, n.Inputs[0].Producer.Inputs[0], b.Float(-10000))
+			nodes = append(nodes, g.Nodes[before:]...)
+		}
+		nodes = append(nodes, n)
+	}
+	g.Nodes = append(made, nodes...)
+	return m
+}
+
+// insert puts what add makes of the output of a node in its place.
+func insert(m *graph.Model, after string, add func(b *compose.Builder, x *graph.Value) *graph.Value) {
+	g := m.Graph
+	n := g.Node(after)
+	at, before := slices.Index(g.Nodes, n)+1, len(g.Nodes)
+	y := add(compose.New(g, m.Opset("")).In("inserted"), n.Outputs[0])
+	for _, user := range g.Nodes[at:before] {
+		for i, v := range user.Inputs {
+			if v == n.Outputs[0] {
+				user.Inputs[i] = y
+			}
+		}
+	}
+	g.Nodes = slices.Concat(g.Nodes[:at], g.Nodes[before:], g.Nodes[at:before])
 }
 
 // Models that normalise before each block: the residual crosses, and the norm

@@ -17,21 +17,66 @@ type OutputDifference struct {
 	Scale  float64 `json:"scale"`          // largest absolute value, 1 at least
 }
 
+// NativeError says why ftk does not compute a model that onnxruntime takes: it
+// can still be a frozen backbone.
+type NativeError struct{ Err error }
+
+// Error is the reason alone.
+func (e *NativeError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason: a *graph.UnsupportedError for operators that are not
+// native, other errors for those that are but not in the way they are used.
+func (e *NativeError) Unwrap() error { return e.Err }
+
 // Compare runs a model on the same inputs natively and in onnxruntime, and
-// returns the difference for each floating-point output. model is the file
-// that holds m, where onnxruntime finds it.
+// returns the difference for each float32 output. Of other outputs nothing is
+// asked; a model that has no others is but loaded into onnxruntime. model is
+// the file that holds m, where onnxruntime finds it.
 //
-// An operator that ftk does not compute natively is a *graph.UnsupportedError;
-// onnxruntime has run the model by then, so it can still be a frozen backbone.
+// What the model cannot be computed natively for is a *NativeError;
+// onnxruntime has taken the model by then. All other errors are onnxruntime's,
+// or ctx's, or say that the results are not alike at all.
 func Compare(ctx context.Context, m *graph.Model, model string, inputs map[string]*graph.Tensor) ([]OutputDifference, error) {
-	session, err := ort.Open(model, ort.Options{})
+	var outputs []string // nil: all; the session is not run then
+	for _, out := range m.Graph.Outputs {
+		if out.DType() == graph.Float32 {
+			outputs = append(outputs, out.Name)
+		}
+	}
+	session, err := ort.Open(model, ort.Options{Outputs: outputs})
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
+	reference := map[string]ort.Array{}
+	if len(outputs) > 0 {
+		if reference, err = runSession(ctx, session, inputs); err != nil {
+			return nil, err
+		}
+	}
+	native, err := Forward(ctx, m, inputs)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, &NativeError{err}
+	}
+	var differences []OutputDifference
+	for _, name := range outputs {
+		d, err := difference(name, native[name], reference[name])
+		if err != nil {
+			return nil, err
+		}
+		differences = append(differences, d)
+	}
+	return differences, nil
+}
+
+func runSession(ctx context.Context, session *ort.Session, inputs map[string]*graph.Tensor) (map[string]ort.Array, error) {
 	feed := map[string]ort.Array{}
 	for name, t := range inputs {
 		a := ort.Array{Shape: t.Dims}
+		var err error
 		if t.DType == graph.Float32 {
 			a.F32, err = t.Float32s()
 		} else {
@@ -42,37 +87,26 @@ func Compare(ctx context.Context, m *graph.Model, model string, inputs map[strin
 		}
 		feed[name] = a
 	}
-	reference, err := session.Run(ctx, feed)
+	return session.Run(ctx, feed)
+}
+
+func difference(output string, native *graph.Tensor, reference ort.Array) (OutputDifference, error) {
+	d := OutputDifference{Output: output, Scale: 1}
+	got, err := native.Float32s()
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	native, err := Forward(ctx, m, inputs)
-	if err != nil {
-		return nil, err
+	want := reference.F32
+	if len(got) != len(want) {
+		return d, fmt.Errorf("output %q: %d values natively, %d in onnxruntime", output, len(got), len(want))
 	}
-	var differences []OutputDifference
-	for _, out := range m.Graph.Outputs {
-		if out.DType() != graph.Float32 {
-			continue
+	for i, w := range want {
+		diff := math.Abs(float64(got[i]) - float64(w))
+		if math.IsNaN(diff) && !math.IsNaN(float64(w)) {
+			return d, fmt.Errorf("output %q: value %d is %v natively, %v in onnxruntime", output, i, got[i], w)
 		}
-		got, err := native[out.Name].Float32s()
-		if err != nil {
-			return nil, err
-		}
-		want := reference[out.Name].F32
-		if len(got) != len(want) {
-			return nil, fmt.Errorf("output %q: %d values natively, %d in onnxruntime", out.Name, len(got), len(want))
-		}
-		d := OutputDifference{Output: out.Name, Scale: 1}
-		for i, w := range want {
-			diff := math.Abs(float64(got[i]) - float64(w))
-			if math.IsNaN(diff) && !math.IsNaN(float64(w)) {
-				return nil, fmt.Errorf("output %q: value %d is %v natively, %v in onnxruntime", out.Name, i, got[i], w)
-			}
-			d.Max = max(d.Max, diff)
-			d.Scale = max(d.Scale, math.Abs(float64(w)))
-		}
-		differences = append(differences, d)
+		d.Max = max(d.Max, diff)
+		d.Scale = max(d.Scale, math.Abs(float64(w)))
 	}
-	return differences, nil
+	return d, nil
 }

@@ -42,7 +42,8 @@ func lookups(f *dataflow) []lookup {
 	return found
 }
 
-// behindViews is the graph input that v is a cast or reshape of, else nil.
+// behindViews is the graph input that v is a cast or reshape of, else nil. An
+// initializer is none: the index of positions where the sequence is fixed.
 func behindViews(v *graph.Value) *graph.Value {
 	for v != nil && v.Producer != nil {
 		switch v.Producer.OpType {
@@ -51,6 +52,9 @@ func behindViews(v *graph.Value) *graph.Value {
 		default:
 			return nil
 		}
+	}
+	if v == nil || v.Init != nil {
+		return nil
 	}
 	return v
 }
@@ -66,15 +70,16 @@ func tables(f *dataflow) []*graph.Value {
 	return ts
 }
 
-// mostTokenTypes: a table of no more rows, picked by an input, holds token
-// types; one of more rows holds positions or words.
+// mostTokenTypes: a table of no more rows holds token types; one of more rows
+// holds positions or words.
 const mostTokenTypes = 16
 
 // findInputs gives the inputs their roles: by the table that an input indexes
 // (of several the largest, unless an input is called input_ids: a small
 // vocabulary may have fewer words than there are positions), else by name where
 // the name is one of Hugging Face's; and the mask as what reaches the
-// activations past all weights.
+// activations past all weights. Positions are the rows of the largest table
+// that is read at them.
 func (info *Info) findInputs(f *dataflow) {
 	var words lookup
 	rows := func(l lookup) int64 { return tensorOf(l.table).Dims[0] }
@@ -88,23 +93,29 @@ func (info *Info) findInputs(f *dataflow) {
 		}
 	}
 	roles := map[*graph.Value]Role{}
+	var counted int64 // positions of tables whose index is made of the ids
 	for _, l := range found {
 		switch {
-		case l.index == nil && l.data: // counted from the ids, the first two rows unused: RoBERTa, MPNet
-			info.MaxPositions = rows(l) - 2
-		case l.index == nil:
-			if slices.Contains(info.Embeddings, l.table) && !info.relative(f, l.table) {
-				info.MaxPositions = rows(l)
-			}
 		case l.table == words.table:
-			roles[l.index] = InputIDs
-			info.VocabSize = rows(l)
-		case rows(l) <= mostTokenTypes:
-			roles[l.index] = TokenTypeIDs
-		default:
+			if l.index != nil {
+				roles[l.index] = InputIDs
+				info.VocabSize = rows(l)
+			}
+		case rows(l) <= mostTokenTypes: // without an index of their own all tokens are of one type: MobileBERT
+			if l.index != nil {
+				roles[l.index] = TokenTypeIDs
+			}
+		case l.index != nil:
 			roles[l.index] = PositionIDs
-			info.MaxPositions = rows(l)
+			info.MaxPositions = max(info.MaxPositions, rows(l))
+		case l.data: // counted from the ids, the first two rows unused: RoBERTa, MPNet
+			counted = max(counted, rows(l)-2)
+		case slices.Contains(info.Embeddings, l.table) && !info.relative(f, l.table):
+			info.MaxPositions = max(info.MaxPositions, rows(l))
 		}
+	}
+	if info.MaxPositions == 0 {
+		info.MaxPositions = counted
 	}
 	for _, v := range f.g.Inputs {
 		if v.Init != nil {
@@ -116,8 +127,26 @@ func (info *Info) findInputs(f *dataflow) {
 		}
 		info.Inputs = append(info.Inputs, Input{v, role})
 	}
+	info.oneOfEach()
 	if info.MaxPositions == 0 && info.VocabSize > 0 {
 		info.MaxPositions = slicedPositions(f, info)
+	}
+}
+
+// oneOfEach leaves a role to one input: the one that has its name, else the
+// first. Another, as Longformer's global_attention_mask and ERNIE's
+// task_type_ids, stands for something else.
+func (info *Info) oneOfEach() {
+	holder := map[Role]*graph.Value{}
+	for _, in := range info.Inputs {
+		if holder[in.Role] == nil || in.Role == Role(in.Name) {
+			holder[in.Role] = in.Value
+		}
+	}
+	for i, in := range info.Inputs {
+		if in.Value != holder[in.Role] {
+			info.Inputs[i].Role = ""
+		}
 	}
 }
 
@@ -133,8 +162,9 @@ func (info *Info) relative(f *dataflow, table *graph.Value) bool {
 	return false
 }
 
-// slicedPositions is the number of rows of a table of which the first are
-// added to the embeddings, without any Gather.
+// slicedPositions is the number of rows of the largest table of which the first
+// are added to the embeddings, without any Gather. Rows of a table of token
+// types, which may be added so as well, are not positions.
 func slicedPositions(f *dataflow, info *Info) int64 {
 	inLayer := map[*graph.Node]bool{}
 	for _, l := range info.Layers {
@@ -142,18 +172,19 @@ func slicedPositions(f *dataflow, info *Info) int64 {
 			inLayer[n] = true
 		}
 	}
+	var positions int64
 	for _, n := range f.g.Nodes {
 		if n.OpType != "Add" || inLayer[n] {
 			continue
 		}
 		for _, w := range f.weights(n) {
 			t := tensorOf(w)
-			if r := len(t.Dims); r >= 2 && t.Dims[r-1] > 1 && slices.Contains(info.Embeddings, w) {
-				return t.Dims[r-2]
+			if r := len(t.Dims); r >= 2 && t.Dims[r-1] > 1 && t.Dims[r-2] > mostTokenTypes && slices.Contains(info.Embeddings, w) {
+				positions = max(positions, t.Dims[r-2])
 			}
 		}
 	}
-	return 0
+	return positions
 }
 
 func (info *Info) roleOf(f *dataflow, v *graph.Value) Role {

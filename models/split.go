@@ -31,7 +31,8 @@ type Crossing struct {
 	Value *graph.Value // in the model that was split
 	// SeqAxis is the axis along the sequence, for a value per token, which may
 	// be stored without padding; PerExample for one that has no such axis;
-	// UnknownAxis where the operators before it do not tell. Axis 0 is the
+	// UnknownAxis where the operators before it do not tell, and for what no
+	// weight has gone into: a mask, of which the padding matters. Axis 0 is the
 	// batch.
 	SeqAxis int
 }
@@ -77,7 +78,11 @@ func Split(m *graph.Model, trainable, outputs []*graph.Value) (*Parts, error) {
 	axes := newAxisTracer(info, c.dataflow)
 	p := &Parts{}
 	for _, v := range c.ordered() {
-		p.Boundary = append(p.Boundary, Crossing{v, axes.of(v)})
+		axis := axes.of(v)
+		if !c.activation[v] && !axes.fixed { // a mask: what it says of padding is not zero
+			axis = UnknownAxis
+		}
+		p.Boundary = append(p.Boundary, Crossing{v, axis})
 	}
 	crossing := c.ordered()
 	if len(crossing) > 0 {
@@ -91,6 +96,9 @@ func Split(m *graph.Model, trainable, outputs []*graph.Value) (*Parts, error) {
 	// Passes on the suffix recognise attention by shapes, which the file seldom tells of inner values.
 	dims := passes.Dims(m.Graph, m.Opset(""))
 	for i, v := range p.Suffix.Graph.Inputs[:len(crossing)] {
+		if v.Type == nil {
+			v.Type = &graph.Type{} // of an element type that is known when it has been computed
+		}
 		if v.Type.Kind == graph.TensorType && v.Type.Shape == nil {
 			v.Type.Shape = dims(crossing[i])
 		}
@@ -121,9 +129,15 @@ func part(m *graph.Model, given, outputs []*graph.Value) (*graph.Model, error) {
 		}
 		return nil, &graph.FormatError{What: "nothing computes the values " + strings.Join(names, ", ")}
 	}
-	for _, v := range slices.Concat(g.Inputs, g.Outputs) {
-		if v.Type == nil { // exporters leave out the types of inner values
-			v.Type = &graph.Type{Elem: graph.Float32}
+	originals := slices.Concat(inputs, outputs)
+	for i, v := range slices.Concat(g.Inputs, g.Outputs) {
+		t := ElemType(originals[i])
+		switch { // exporters leave out the types of inner values; onnxruntime finds those that stay unknown
+		case t == graph.Undefined:
+		case v.Type == nil:
+			v.Type = &graph.Type{Elem: t}
+		case v.Type.Kind == graph.TensorType:
+			v.Type.Elem = t
 		}
 	}
 	return &graph.Model{
@@ -143,13 +157,17 @@ type cutter struct {
 // cheapOps are natively supported and cost little: masks are made of them, and
 // what is elementwise between two values that cross.
 var cheapOps = map[string]bool{
-	"Abs": true, "Add": true, "And": true, "Cast": true, "Ceil": true, "Clip": true, "Concat": true, "Constant": true,
-	"ConstantOfShape": true, "CumSum": true, "Div": true, "Dropout": true, "Equal": true, "Expand": true,
-	"Flatten": true, "Floor": true, "Gather": true, "Greater": true, "GreaterOrEqual": true, "Identity": true,
-	"LayerNormalization": true, "Less": true, "LessOrEqual": true, "Max": true, "Min": true, "Mod": true, "Mul": true,
-	"Neg": true, "Not": true, "Or": true, "Pow": true, "Range": true, "Reciprocal": true, "ReduceMean": true,
-	"ReduceSum": true, "Reshape": true, "ScatterND": true, "Shape": true, "Size": true, "Slice": true, "Sqrt": true,
-	"Squeeze": true, "Sub": true, "Tile": true, "Transpose": true, "Trilu": true, "Unsqueeze": true, "Where": true,
+	"Abs": true, "Add": true, "And": true, "ArgMax": true, "ArgMin": true, "BitwiseAnd": true, "BitwiseNot": true,
+	"BitwiseOr": true, "BitwiseXor": true, "Cast": true, "CastLike": true, "Ceil": true, "Clip": true, "Concat": true,
+	"Constant": true, "ConstantOfShape": true, "CumSum": true, "Div": true, "Dropout": true, "Equal": true,
+	"Expand": true, "EyeLike": true, "Flatten": true, "Floor": true, "Gather": true, "GatherElements": true,
+	"GatherND": true, "Greater": true, "GreaterOrEqual": true, "Identity": true, "IsInf": true, "IsNaN": true,
+	"LayerNormalization": true, "Less": true, "LessOrEqual": true, "Log": true, "Max": true, "Min": true, "Mod": true,
+	"Mul": true, "Neg": true, "Not": true, "Or": true, "Pow": true, "Range": true, "Reciprocal": true,
+	"ReduceMax": true, "ReduceMean": true, "ReduceMin": true, "ReduceSum": true, "Reshape": true, "Round": true,
+	"ScatterElements": true, "ScatterND": true, "Shape": true, "Sign": true, "Size": true, "Slice": true,
+	"Split": true, "Sqrt": true, "Squeeze": true, "Sub": true, "Sum": true, "Tile": true, "Transpose": true,
+	"Trilu": true, "Unsqueeze": true, "Where": true, "Xor": true,
 }
 
 // cut walks back from the outputs and stops where nothing trained leads to.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/ftk-go/ftk/finetune"
 	"github.com/ftk-go/ftk/importer"
+	"github.com/ftk-go/ftk/internal/compose"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/onnxpb"
 )
@@ -166,6 +168,27 @@ func TestUnknownOperators(t *testing.T) {
 	checkExport(t, filepath.Join(source, "model.onnx"), filepath.Join(out, "model.onnx"), func(string) bool { return false })
 	// Quantised in other batches than in training: what is on the border may cross it.
 	checkPredictions(t, must(t, "predict", "--model", out, "--data", dev, "--json"), r.Eval.Accuracy, 2)
+}
+
+// TestTwoMasks trains a model with a second mask, which text does not give: it is
+// not fed what the first is.
+func TestTwoMasks(t *testing.T) {
+	m := fused(t)
+	g := m.Graph
+	at := slices.IndexFunc(g.Nodes, func(n *graph.Node) bool { return n.OpType == "Softmax" })
+	before := len(g.Nodes)
+	b := compose.New(g, m.Opset("")).In("global")
+	mask := b.Input("global_attention_mask", graph.Int64, g.Inputs[1].Type.Shape...)
+	g.Nodes[at].Inputs[0] = b.Op("Add", g.Nodes[at].Inputs[0], b.Cast(b.Unsqueeze(mask, 1, 2), graph.Float32))
+	g.Nodes = slices.Concat(g.Nodes[:at], g.Nodes[before:], g.Nodes[at:before])
+
+	ws := workspaceOf(t, saved(t, m))
+	train, dev := writeTask(t, "train.csv", 60, 1), writeTask(t, "dev.csv", 30, 2)
+	for _, freeze := range []string{"none", "backbone"} {
+		unchanged(t, ws, func() {
+			fails(t, exitFailed, []string{`"global_attention_mask"`, "none that text gives"}, tuned(ws, train, dev, "--freeze", freeze)...)
+		})
+	}
 }
 
 // TestDiverged trains until the loss is not a number.

@@ -166,10 +166,14 @@ func compare(ctx context.Context, source *models.Source, info *models.Info, path
 		return nil, session.Close()
 	}
 	differences, err := importer.Compare(ctx, source.Model, path, inputs)
-	var unsupported *graph.UnsupportedError
-	if errors.As(err, &unsupported) {
-		unsupported.Hint = ""
-		say("comparison  not made, as not all operators are native; onnxruntime runs the model, so --freeze backbone works")
+	var native *importer.NativeError
+	if errors.As(err, &native) {
+		why := native.Error()
+		var unsupported *graph.UnsupportedError
+		if errors.As(err, &unsupported) { // listed already
+			why = "not all operators are native"
+		}
+		say("comparison  not made: %s; onnxruntime takes the model, so --freeze backbone works", why)
 		return nil, nil
 	}
 	if err != nil {
