@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/ftk-go/ftk/internal/graph"
 )
 
 // card writes the README.md of a served directory: what the model is, how well
@@ -24,10 +26,21 @@ func (s Served) card(d Difference) string {
 	b.WriteString("## Use\n\n    ftk predict --model . --text \"…\"\n\n")
 	fmt.Fprintf(&b, "Or in any onnxruntime: `%s` takes", modelFile)
 	for _, role := range slices.Sorted(maps.Keys(set.Inputs)) {
-		fmt.Fprintf(&b, " `%s`", set.Inputs[role])
+		fmt.Fprintf(&b, " `%s` (%v),", set.Inputs[role], s.inputType(set.Inputs[role]))
 	}
-	fmt.Fprintf(&b, " (int64, [batch, sequence]) and gives `%s` (float32, [batch, %d]). Texts are cut to %d tokens.\n\n",
+	fmt.Fprintf(&b, " each [batch, sequence], and gives `%s` (float32, [batch, %d]). Texts are cut to %d tokens.\n\n",
 		set.Logits, len(set.Labels), set.MaxLength)
 	fmt.Fprintf(&b, "Checked at export: onnxruntime's logits and the trained graph's differ by at most %.2g over %d examples.\n", d.Max, d.Rows)
 	return b.String()
+}
+
+// inputType is the element type of the model's input of that name, int64 where
+// the model does not say.
+func (s Served) inputType(name string) graph.DType {
+	for _, v := range s.Model.Graph.Inputs {
+		if v.Name == name && v.DType() != graph.Undefined {
+			return v.DType()
+		}
+	}
+	return graph.Int64
 }

@@ -91,7 +91,7 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 	if err := Save(model, filepath.Join(staging, modelFile)); err != nil {
 		return d, unwritten(dir, err)
 	}
-	d, err = compare(ctx, filepath.Join(staging, modelFile), s.Settings.Logits, s.Samples, s.Threads)
+	d, err = compare(ctx, filepath.Join(staging, modelFile), s.Settings, s.Samples, s.Threads)
 	if err != nil {
 		return d, fmt.Errorf("checking the export in onnxruntime: %w", err)
 	}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ftk-go/ftk/finetune"
+	"github.com/ftk-go/ftk/internal/onnxpb"
+)
+
+// typed gives inputs of a directory's model other element types, by the numbers
+// of TensorProto.DataType.
+func typed(t *testing.T, dir string, types map[string]int32) string {
+	return reONNX(t, dir, func(m *onnxpb.Model) {
+		for _, in := range m.Graph.Input {
+			if elem, ok := types[in.GetName()]; ok {
+				in.GetType().GetTensorType().ElemType = proto.Int32(elem)
+			}
+		}
+	})
+}
+
+// TestInputTypes serves models that take tokens as something else than int64.
+func TestInputTypes(t *testing.T) {
+	const float32s, int32s = 1, 6
+	source := typed(t, saved(t, fused(t)), map[string]int32{"input_ids": int32s, "token_type_ids": int32s, "attention_mask": float32s})
+	ws := workspaceOf(t, source)
+	train, dev := writeTask(t, "train.csv", 300, 1), writeTask(t, "dev.csv", 90, 2)
+	var r finetune.Result
+	mustJSON(t, &r, tuned(ws, train, dev, "--epochs", "1")...)
+	out := filepath.Join(t.TempDir(), "export")
+	must(t, "export", "--out", out, "-C", ws)
+	checkPredictions(t, must(t, "predict", "--model", out, "--data", dev, "--json"), r.Eval.Accuracy, 0)
+	card := string(readFile(t, filepath.Join(out, "README.md")))
+	if want := "`attention_mask` (float32), `input_ids` (int32), `token_type_ids` (int32), each [batch, sequence]"; !strings.Contains(card, want) {
+		t.Errorf("README.md does not say %s:\n%s", want, card)
+	}
+
+	// A model with a type that tokens are not given as is refused when it is opened.
+	typed(t, out, map[string]int32{"attention_mask": 11})
+	fails(t, exitFailed, []string{out, "attention_mask"}, "predict", "--model", out, "--text", "a horse")
+}
