@@ -10,8 +10,9 @@ import (
 )
 
 // card writes the README.md of a served directory: what the model is, how well
-// it does, and how to call it.
-func (s Served) card(d Difference) string {
+// it does, and how to call it. External says that the weights are in a file of
+// their own.
+func (s Served) card(d Difference, external bool) string {
 	var b strings.Builder
 	set := s.Settings
 	fmt.Fprintf(&b, "# A text classifier for onnxruntime\n\nFine-tuned and exported by ftk %s.\n\n", set.Version)
@@ -30,6 +31,9 @@ func (s Served) card(d Difference) string {
 	}
 	fmt.Fprintf(&b, " each [batch, sequence], and gives `%s` (float32, [batch, %d]). Texts are cut to %d tokens.\n\n",
 		set.Logits, len(set.Labels), set.MaxLength)
+	if external {
+		fmt.Fprintf(&b, "The weights are in `%s`, which belongs beside `%s`.\n\n", modelFile+dataSuffix, modelFile)
+	}
 	fmt.Fprintf(&b, "Checked at export: onnxruntime's logits and the trained graph's differ by at most %.2g over %d examples.\n", d.Max, d.Rows)
 	return b.String()
 }

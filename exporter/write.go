@@ -11,6 +11,7 @@ import (
 	"github.com/ftk-go/ftk/internal/atomicfile"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/serde"
 )
 
 // Served is a trained model with all that goes into its directory.
@@ -43,7 +44,8 @@ func (e *DisagreementError) Error() string {
 
 // Write writes the directory that is served: model.onnx, config.json, the
 // tokenizer's files and a README.md, in the layout that Hugging Face's tools
-// expect. Before anything appears in dir, the written model is run in
+// expect. The weights are in model.onnx.data where they do not fit into
+// model.onnx, or where some of them were not in the model file before. Before anything appears in dir, the written model is run in
 // onnxruntime on the samples; if it gives other logits than the trained graph,
 // Write returns a *DisagreementError and leaves dir as it was. Files in dir of
 // other names are left alone.
@@ -88,7 +90,8 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 			return d, unwritten(dir, err)
 		}
 	}
-	if err := Save(model, filepath.Join(staging, modelFile)); err != nil {
+	external, err := saveServed(model, filepath.Join(staging, modelFile))
+	if err != nil {
 		return d, unwritten(dir, err)
 	}
 	d, err = compare(ctx, filepath.Join(staging, modelFile), s.Settings, s.Samples, s.Threads)
@@ -98,13 +101,28 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 	if d.Relative() > s.Tolerance {
 		return d, &DisagreementError{d, s.Tolerance}
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d))); err != nil {
+	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d, external))); err != nil {
 		return d, unwritten(dir, err)
 	}
 	if err := install(staging, dir); err != nil {
 		return d, unwritten(dir, err)
 	}
 	return d, nil
+}
+
+// saveServed saves a model, and tells whether its weights went to a file of
+// their own: they do if they do not fit into the model file, or if some of
+// them were outside of it. All of them are written anew then, because the files
+// that the model came with also hold what its trained tensors were.
+func saveServed(m *graph.Model, path string) (external bool, err error) {
+	if !HasExternalData(m) {
+		err := Save(m, path)
+		var large *serde.TooLargeError
+		if !errors.As(err, &large) {
+			return false, err
+		}
+	}
+	return true, Save(m, path, Options{ExternalData: true})
 }
 
 // unwritten tells what the system said when dir was written, without the names

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/ftk-go/ftk/exporter"
@@ -42,5 +44,42 @@ func TestFrozenExternalData(t *testing.T) {
 	}
 	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
 		t.Errorf("left in the temporary directory: %v, %v", left, err)
+	}
+}
+
+// TestExportExternalData exports a model with external data of which some
+// tensors are trained: the data file has each tensor once, and no other file
+// comes along.
+func TestExportExternalData(t *testing.T) {
+	source := savedOutside(t, decomposed(t))
+	ws := workspaceOf(t, source)
+	train, dev := writeTask(t, "train.csv", 300, 1), writeTask(t, "dev.csv", 90, 2)
+	out := filepath.Join(t.TempDir(), "export")
+	for _, freeze := range []string{"none", "1"} { // the second over the first
+		var r finetune.Result
+		mustJSON(t, &r, tuned(ws, train, dev, "--freeze", freeze, "--epochs", "1")...)
+		must(t, "export", "--out", out, "-C", ws)
+		checkPredictions(t, must(t, "predict", "--model", out, "--data", dev, "--json"), r.Eval.Accuracy, 0)
+
+		var names []string
+		entries, err := os.ReadDir(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		if want := []string{"README.md", "config.json", "model.onnx", "model.onnx.data", "tokenizer.json", "tokenizer_config.json"}; !slices.Equal(names, want) {
+			t.Errorf("freeze %s: exported %q", freeze, names)
+		}
+		size := func(dir string) (n int) {
+			for _, name := range []string{"model.onnx", "model.onnx.data"} {
+				n += len(readFile(t, filepath.Join(dir, name)))
+			}
+			return n
+		}
+		if was, is := size(source), size(out); math.Abs(float64(is-was)) > 16384 { // the head, padded
+			t.Errorf("freeze %s: the export takes %d bytes, the source %d", freeze, is, was)
+		}
 	}
 }
