@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sort"
 
@@ -56,6 +57,10 @@ func OpenPredictor(dir string, threads int) (*Predictor, error) {
 	if err := settings.fit(session); err != nil {
 		session.Close()
 		return nil, fmt.Errorf("%s: config.json and model.onnx do not belong together: %w; export the model again", dir, err)
+	}
+	if again, err := readSettings(dir); err != nil || !reflect.DeepEqual(again, settings) { // see install
+		session.Close()
+		return nil, fmt.Errorf("%s was exported to while it was being read: try again", dir)
 	}
 	return &Predictor{Settings: settings, tokenizer: tok, session: session, threads: threads}, nil
 }
