@@ -43,3 +43,26 @@ func TestInputTypes(t *testing.T) {
 	typed(t, out, map[string]int32{"attention_mask": 11})
 	fails(t, exitFailed, []string{out, "attention_mask"}, "predict", "--model", out, "--text", "a horse")
 }
+
+// TestSourcePooling tunes a model whose directory asks for a pooling that there
+// is not: it takes a --pooling.
+func TestSourcePooling(t *testing.T) {
+	train, dev := writeTask(t, "train.csv", 120, 1), writeTask(t, "dev.csv", 30, 2)
+	for name, config := range map[string]string{
+		"pooling_mode_max_tokens":                          `{"pooling_mode_max_tokens":true}`,
+		"pooling_mode_lasttoken":                           `{"pooling_mode":"lasttoken"}`,
+		"pooling_mode_cls_token, pooling_mode_mean_tokens": `{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}`,
+	} {
+		source := saved(t, fused(t))
+		writeFile(t, filepath.Join(source, "1_Pooling", "config.json"), config)
+		ws := workspaceOf(t, source)
+		unchanged(t, ws, func() {
+			fails(t, exitFailed, []string{"1_Pooling", name, "--pooling cls, mean or pooler"}, tuned(ws, train, dev)...)
+		})
+		must(t, tuned(ws, train, dev, "--epochs", "1", "--pooling", "mean")...)
+		must(t, "eval", "--data", dev, "-C", ws)
+		out := filepath.Join(t.TempDir(), "export")
+		must(t, "export", "--out", out, "-C", ws)
+		must(t, "predict", "--model", out, "--text", "a horse")
+	}
+}
