@@ -31,6 +31,15 @@ func (s Served) card(d Difference, external bool) string {
 	}
 	fmt.Fprintf(&b, " each [batch, sequence], and gives `%s` (float32, [batch, %d]). Texts are cut to %d tokens.\n\n",
 		set.Logits, len(set.Labels), set.MaxLength)
+	var others []string
+	for _, v := range s.Model.Graph.Outputs {
+		if v.Name != set.Logits {
+			others = append(others, "`"+v.Name+"`")
+		}
+	}
+	if len(others) > 0 {
+		fmt.Fprintf(&b, "Its other outputs are the base model's own: %s.\n\n", strings.Join(others, ", "))
+	}
 	if external {
 		fmt.Fprintf(&b, "The weights are in `%s`, which belongs beside `%s`.\n\n", modelFile+dataSuffix, modelFile)
 	}

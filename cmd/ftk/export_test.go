@@ -2,11 +2,13 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/ftk-go/ftk/exporter"
 	"github.com/ftk-go/ftk/finetune"
 	"github.com/ftk-go/ftk/internal/onnxpb"
 )
@@ -64,5 +66,40 @@ func TestSourcePooling(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "export")
 		must(t, "export", "--out", out, "-C", ws)
 		must(t, "predict", "--model", out, "--text", "a horse")
+	}
+}
+
+// TestBaseLogits exports from a model that is a classifier already: "logits"
+// are the new head's, in the settings and to any other tool.
+func TestBaseLogits(t *testing.T) {
+	m := fused(t)
+	m.Graph.Outputs[1].Name = "logits"
+	ws := workspaceOf(t, saved(t, m))
+	train, dev := writeTask(t, "train.csv", 300, 1), writeTask(t, "dev.csv", 90, 2)
+	var r finetune.Result
+	mustJSON(t, &r, tuned(ws, train, dev, "--epochs", "1")...)
+	out := filepath.Join(t.TempDir(), "export")
+	if o := must(t, "export", "--out", out, "-C", ws); !strings.Contains(o.stdout, `"base_logits"`) {
+		t.Errorf("export does not say what it renamed: %v", o)
+	}
+	checkPredictions(t, must(t, "predict", "--model", out, "--data", dev, "--json"), r.Eval.Accuracy, 0)
+
+	p, err := exporter.OpenPredictor(out, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if p.Settings.Logits != "logits" {
+		t.Errorf("the settings' logits are %q", p.Settings.Logits)
+	}
+	var outputs []string
+	for _, v := range readONNX(t, filepath.Join(out, "model.onnx")).Graph.Output {
+		outputs = append(outputs, v.GetName())
+	}
+	if want := []string{"last_hidden_state", "base_logits", "logits"}; !slices.Equal(outputs, want) {
+		t.Errorf("outputs %q, want %q", outputs, want)
+	}
+	if card := string(readFile(t, filepath.Join(out, "README.md"))); !strings.Contains(card, "`last_hidden_state`, `base_logits`") {
+		t.Errorf("README.md does not name the other outputs:\n%s", card)
 	}
 }
