@@ -25,14 +25,18 @@ type Difference struct {
 // Relative is the largest difference relative to the scale of the logits.
 func (d Difference) Relative() float64 { return d.Max / d.Scale }
 
-// compare runs the model in the file on the samples.
-func compare(ctx context.Context, path, logits string, samples []Sample, threads int) (Difference, error) {
-	d := Difference{Scale: 1}
+// compare runs the model in the file on the samples, having checked that a
+// Predictor could serve it by these settings.
+func compare(ctx context.Context, path string, set Settings, samples []Sample, threads int) (Difference, error) {
+	d, logits := Difference{Scale: 1}, set.Logits
 	session, err := ort.Open(path, ort.Options{Threads: threads, Outputs: []string{logits}})
 	if err != nil {
 		return d, err
 	}
 	defer session.Close()
+	if err := set.fit(session); err != nil {
+		return d, err
+	}
 	for _, s := range samples {
 		out, err := session.Run(ctx, s.Inputs)
 		if err != nil {

@@ -22,6 +22,17 @@ const (
 	alignment = 4096
 )
 
+// HasExternalData tells whether some of a model's tensors are in files beside
+// it, which bytes alone do not give.
+func HasExternalData(m *graph.Model) bool {
+	for t := range m.Tensors() {
+		if t.Location == graph.InFile {
+			return true
+		}
+	}
+	return false
+}
+
 // moveOut writes the larger tensors of a model to a data file, and returns a
 // copy of the model that refers to it under the name location.
 func moveOut(m *graph.Model, to io.Writer, location string) (*graph.Model, error) {

@@ -2,10 +2,12 @@ package exporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sort"
 
@@ -56,20 +58,28 @@ func OpenPredictor(dir string, threads int) (*Predictor, error) {
 		session.Close()
 		return nil, fmt.Errorf("%s: config.json and model.onnx do not belong together: %w; export the model again", dir, err)
 	}
+	if again, err := readSettings(dir); err != nil || !reflect.DeepEqual(again, settings) { // see install
+		session.Close()
+		return nil, fmt.Errorf("%s was exported to while it was being read: try again", dir)
+	}
 	return &Predictor{Settings: settings, tokenizer: tok, session: session, threads: threads}, nil
 }
 
-// fit tells whether the settings are those of the session's model.
+// fit tells whether the settings are those of the session's model, and whether
+// its inputs can be fed with tokens.
 func (s Settings) fit(session *ort.Session) error {
 	names := map[string]bool{}
 	for _, in := range session.Inputs() {
-		names[in.Name] = in.Default
+		names[in.Name] = true
+		if _, err := tokens(in.DType, nil); err != nil && !in.Default {
+			return fmt.Errorf("the model's input %q is %v; %w", in.Name, in.DType, err)
+		}
 		if !in.Default && !slices.Contains(slices.Collect(maps.Values(s.Inputs)), in.Name) {
 			return fmt.Errorf("nothing is known of the model's input %q", in.Name)
 		}
 	}
 	for _, name := range s.Inputs {
-		if _, ok := names[name]; !ok {
+		if !names[name] {
 			return fmt.Errorf("the model has no input %q", name)
 		}
 	}
@@ -139,6 +149,10 @@ func (p *Predictor) run(ctx context.Context, batch []int, encodings []*tokenize.
 		"attention_mask": func(e *tokenize.Encoding) []int64 { return e.AttentionMask },
 		"token_type_ids": func(e *tokenize.Encoding) []int64 { return e.TypeIDs },
 	}
+	types := make(map[string]ort.DType, len(p.Settings.Inputs))
+	for _, in := range p.session.Inputs() {
+		types[in.Name] = in.DType
+	}
 	inputs := make(map[string]ort.Array, len(p.Settings.Inputs))
 	for role, name := range p.Settings.Inputs {
 		field := fields[role]
@@ -158,13 +172,40 @@ func (p *Predictor) run(ctx context.Context, batch []int, encodings []*tokenize.
 				}
 			}
 		}
-		inputs[name] = ort.Array{Shape: []int64{int64(len(batch)), int64(width)}, I64: data}
+		array, err := tokens(types[name], data)
+		if err != nil {
+			return nil, err
+		}
+		array.Shape = []int64{int64(len(batch)), int64(width)}
+		inputs[name] = array
 	}
 	out, err := p.session.Run(ctx, inputs)
 	if err != nil {
 		return nil, err
 	}
 	return out[p.Settings.Logits].F32, nil
+}
+
+// tokens are ids, a mask, … in an array of the type that the model's input has:
+// int64, also where the model does not say, int32 or float32, as in training.
+func tokens(dtype ort.DType, data []int64) (a ort.Array, err error) {
+	switch dtype {
+	case ort.Int64, 0:
+		a.I64 = data
+	case ort.Int32:
+		a.I32 = make([]int32, len(data))
+		for i, x := range data {
+			a.I32[i] = int32(x)
+		}
+	case ort.Float32:
+		a.F32 = make([]float32, len(data))
+		for i, x := range data {
+			a.F32[i] = float32(x)
+		}
+	default:
+		err = errors.New("tokens are given as int64, int32 or float32")
+	}
+	return a, err
 }
 
 // decode turns one row of logits into a prediction.

@@ -20,6 +20,10 @@ type Options struct {
 	ExternalData bool
 }
 
+// largest is the size in bytes from which there is no model file; a variable
+// for tests.
+var largest int64 = serde.MaxSize
+
 // Marshal writes a model as the bytes of an ONNX file. External data is not
 // part of them. It fails if the model contradicts itself or takes 2 GiB or
 // more (*serde.TooLargeError).
@@ -65,6 +69,9 @@ func Save(m *graph.Model, path string, options ...Options) (err error) {
 		}
 	}
 	data, err := serde.Serialize(written)
+	if err == nil && int64(len(data)) >= largest {
+		err = &serde.TooLargeError{Size: int64(len(data))}
+	}
 	var large *serde.TooLargeError
 	if errors.As(err, &large) {
 		return fmt.Errorf("%w (Options.ExternalData)", err)

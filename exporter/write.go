@@ -11,6 +11,7 @@ import (
 	"github.com/ftk-go/ftk/internal/atomicfile"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/serde"
 )
 
 // Served is a trained model with all that goes into its directory.
@@ -43,10 +44,13 @@ func (e *DisagreementError) Error() string {
 
 // Write writes the directory that is served: model.onnx, config.json, the
 // tokenizer's files and a README.md, in the layout that Hugging Face's tools
-// expect. Before anything appears in dir, the written model is run in
-// onnxruntime on the samples; if it gives other logits than the trained graph,
-// Write returns a *DisagreementError and leaves dir as it was. Files in dir of
-// other names are left alone.
+// expect. The weights are in model.onnx.data where they do not fit into
+// model.onnx, or where some of them were not in the model file before.
+//
+// Before anything appears in dir, the written model is run in onnxruntime on
+// the samples; if it gives other logits than the trained graph, Write returns a
+// *DisagreementError and leaves dir as it was, as it does after any other
+// error. Files in dir of other names are left alone.
 func Write(ctx context.Context, dir string, s Served) (d Difference, err error) {
 	if len(s.Samples) == 0 {
 		return d, errors.New("no samples to check the export with")
@@ -69,17 +73,13 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 		return d, err
 	}
 
-	parent := filepath.Dir(filepath.Clean(dir))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return d, unwritten(dir, err)
-	}
-	staging, err := os.MkdirTemp(parent, ".ftk-export-*")
+	staging, err := stage(dir)
 	if err != nil {
 		return d, unwritten(dir, err)
 	}
 	defer os.RemoveAll(staging)
 
-	files := map[string][]byte{"config.json": append(config, '\n')}
+	files := map[string][]byte{configFile: append(config, '\n')}
 	for name, data := range s.Tokenizer {
 		files[name] = data
 	}
@@ -88,23 +88,39 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 			return d, unwritten(dir, err)
 		}
 	}
-	if err := Save(model, filepath.Join(staging, modelFile)); err != nil {
+	external, err := saveServed(model, filepath.Join(staging, modelFile))
+	if err != nil {
 		return d, unwritten(dir, err)
 	}
-	d, err = compare(ctx, filepath.Join(staging, modelFile), s.Settings.Logits, s.Samples, s.Threads)
+	d, err = compare(ctx, filepath.Join(staging, modelFile), s.Settings, s.Samples, s.Threads)
 	if err != nil {
 		return d, fmt.Errorf("checking the export in onnxruntime: %w", err)
 	}
 	if d.Relative() > s.Tolerance {
 		return d, &DisagreementError{d, s.Tolerance}
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d))); err != nil {
+	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d, external))); err != nil {
 		return d, unwritten(dir, err)
 	}
 	if err := install(staging, dir); err != nil {
 		return d, unwritten(dir, err)
 	}
 	return d, nil
+}
+
+// saveServed saves a model, and tells whether its weights went to a file of
+// their own: they do if they do not fit into the model file, or if some of
+// them were outside of it. All of them are written anew then, because the files
+// that the model came with also hold what its trained tensors were.
+func saveServed(m *graph.Model, path string) (external bool, err error) {
+	if !HasExternalData(m) {
+		err := Save(m, path)
+		var large *serde.TooLargeError
+		if !errors.As(err, &large) {
+			return false, err
+		}
+	}
+	return true, Save(m, path, Options{ExternalData: true})
 }
 
 // unwritten tells what the system said when dir was written, without the names
@@ -115,28 +131,4 @@ func unwritten(dir string, err error) error {
 		err = system
 	}
 	return fmt.Errorf("writing %s: %w", dir, err)
-}
-
-// install moves the files of a staging directory beside dir into dir. The
-// model comes last: a directory with a new model has its new settings.
-func install(staging, dir string) error {
-	if err := os.Chmod(staging, 0o755); err != nil {
-		return err
-	}
-	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
-		return os.Rename(staging, dir)
-	}
-	entries, err := os.ReadDir(staging)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() == modelFile {
-			continue
-		}
-		if err := os.Rename(filepath.Join(staging, e.Name()), filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return os.Rename(filepath.Join(staging, modelFile), filepath.Join(dir, modelFile))
 }

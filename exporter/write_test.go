@@ -89,7 +89,15 @@ func TestWriteRefuses(t *testing.T) {
 		"no samples":   {func(s *Served) { s.Samples = nil }, []string{"no samples"}, false},
 		"no output":    {func(s *Served) { s.Settings.Logits = "scores" }, []string{`"scores"`, "y"}, false},
 		"operator":     {func(s *Served) { s.Model.Graph.Nodes[0].OpType = "Frobnicate" }, []string{"Frobnicate"}, false},
-		"config.json":  {func(s *Served) { s.BaseConfig = []byte("{") }, []string{"config.json"}, false},
+		"input type": {func(s *Served) {
+			g := s.Model.Graph
+			x := g.Inputs[0]
+			x.Type = graph.TensorOf(graph.Float64, x.Type.Shape...)
+			cast := g.AddNode("Cast", "cast", []*graph.Value{x}).SetInt("to", int64(graph.Float32))
+			g.Nodes[0].Inputs[0] = cast.Output()
+			slices.Reverse(g.Nodes)
+		}, []string{`"x" is float64`, "int64, int32 or float32"}, false},
+		"config.json": {func(s *Served) { s.BaseConfig = []byte("{") }, []string{"config.json"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := served()

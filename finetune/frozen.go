@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/ftk-go/ftk/exporter"
@@ -178,6 +180,7 @@ type runtimeEngine struct {
 	model   *graph.Model
 	threads int
 	session *ort.Session
+	dir     string // of a model with external data, until close
 }
 
 func (e *runtimeEngine) name() string {
@@ -189,11 +192,8 @@ func (e *runtimeEngine) name() string {
 
 func (e *runtimeEngine) run(ctx context.Context, b *batch, inputs []*graph.Value) (map[string]ort.Array, error) {
 	if e.session == nil {
-		model, err := exporter.Marshal(e.model)
-		if err == nil {
-			e.session, err = ort.NewSession(model, ort.Options{Threads: e.threads})
-		}
-		if err != nil {
+		var err error
+		if e.session, err = e.open(); err != nil {
 			return nil, err
 		}
 	}
@@ -204,9 +204,37 @@ func (e *runtimeEngine) run(ctx context.Context, b *batch, inputs []*graph.Value
 	return e.session.Run(ctx, given)
 }
 
+// open loads the frozen part: as bytes, but with external data, which
+// onnxruntime looks for beside a file, from a temporary directory.
+func (e *runtimeEngine) open() (*ort.Session, error) {
+	o := ort.Options{Threads: e.threads}
+	if !exporter.HasExternalData(e.model) {
+		model, err := exporter.Marshal(e.model)
+		if err != nil {
+			return nil, err
+		}
+		return ort.NewSession(model, o)
+	}
+	var err error
+	if e.dir == "" {
+		if e.dir, err = os.MkdirTemp("", "ftk-frozen-*"); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(e.dir, "model.onnx")
+	if err := exporter.Save(e.model, path, exporter.Options{ExternalData: true}); err != nil {
+		return nil, err
+	}
+	return ort.Open(path, o)
+}
+
 func (e *runtimeEngine) close() {
 	if e.session != nil {
 		e.session.Close()
 		e.session = nil
+	}
+	if e.dir != "" {
+		os.RemoveAll(e.dir)
+		e.dir = ""
 	}
 }

@@ -28,7 +28,9 @@ func newExportCommand() *cobra.Command {
 		Long: `export writes the best epoch of a run as a directory in the layout that Hugging
 Face's tools expect: model.onnx, config.json with the label names, the tokenizer's
 files, README.md. The graph is the imported one with the head's nodes after it;
-frozen initializers are byte for byte what they were. Before anything is written,
+frozen initializers are byte for byte what they were. Its output "logits" is the
+head's; that of a model which was a classifier before is called "base_logits".
+Before anything is written,
 the model is run in onnxruntime: if its logits and the trained graph's differ by
 more than 1e-4 of their scale, export refuses.`,
 		Example: `  ftk export --out ./model
@@ -67,6 +69,7 @@ func runExport(ctx context.Context, dir, runID string, threads int) error {
 		return err
 	}
 	model := trained.Model()
+	moved := exporter.NameLogits(model.Graph, trained.Head().Logits)
 	info, err := models.Describe(model)
 	if err != nil {
 		return err
@@ -90,6 +93,9 @@ func runExport(ctx context.Context, dir, runID string, threads int) error {
 		return err
 	}
 	say("exported run %s to %s", trained.id, dir)
+	if moved != "" {
+		say("the imported model has \"logits\" of its own: in the export they are called %q, and \"logits\" are the new head's", moved)
+	}
 	say("checked in onnxruntime: logits differ from the trained graph's by at most %.2g (scale %.2g, %d examples)", difference.Max, difference.Scale, difference.Rows)
 	if global.json {
 		return printJSON(exported{trained.id, dir, trained.Record.Labels, served.Settings.Metrics, difference})

@@ -10,7 +10,9 @@ import (
 
 	"github.com/ftk-go/ftk/finetune"
 	"github.com/ftk-go/ftk/finetune/workspace"
+	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/importer"
+	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/models"
 	"github.com/ftk-go/ftk/tokenize"
 )
@@ -118,6 +120,10 @@ func runFinetune(cmd *cobra.Command, s finetune.Settings, resume bool) error {
 	if err := loadBackbone(ws, &config); err != nil {
 		return err
 	}
+	auto := s.Pooling == heads.Auto || s.Pooling == ""
+	if config.SourcePooling, err = sourcePooling(ws); err != nil && auto && s.Train != "" {
+		return err // without data, the run that is resumed says how it pools
+	}
 	if resume {
 		if config.Resume, err = ws.LatestCheckpoint(); err != nil {
 			return err
@@ -157,13 +163,25 @@ func loadBackbone(ws *workspace.Workspace, c *finetune.Config) error {
 	if c.Model, err = importer.Load(filepath.Join(dir, workspace.ModelFile)); err != nil {
 		return err
 	}
-	if c.SourcePooling, err = models.ReadPooling(dir); err != nil {
-		return err
-	}
 	c.Tokenizer, err = tokenize.Load(dir)
 	var none *tokenize.NotFoundError
 	if errors.As(err, &none) {
 		return errors.New("the imported model has no tokenizer: import it again with --tokenizer PATH")
 	}
 	return err
+}
+
+// sourcePooling is how the imported model's directory asks to pool. An error
+// matters only where nothing else says how.
+func sourcePooling(ws *workspace.Workspace) (string, error) {
+	dir, err := ws.ModelDir()
+	if err != nil {
+		return "", err
+	}
+	pooling, err := models.ReadPooling(dir)
+	var unsupported *graph.UnsupportedError
+	if errors.As(err, &unsupported) {
+		unsupported.Hint = "choose --pooling cls, mean or pooler"
+	}
+	return pooling, err
 }

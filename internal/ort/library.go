@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,16 +43,12 @@ func Find() (Library, error) {
 	}
 	var unusable error
 	for _, place := range places() {
-		path := inDir(place.dir)
-		if path == "" {
-			continue
-		}
-		lib, err := examine(path)
-		if err == nil {
+		lib, err := firstUsable(inDir(place.dir))
+		switch {
+		case err == nil:
 			lib.How = place.how
 			return lib, nil
-		}
-		if unusable == nil {
+		case unusable == nil && !errors.Is(err, errNone):
 			unusable = err
 		}
 	}
@@ -68,17 +65,17 @@ func findNamed(path string) (Library, error) {
 	if err != nil {
 		return Library{}, fmt.Errorf("%s names %s, which cannot be read: %w; correct it or unset it", EnvLibrary, path, errors.Unwrap(err))
 	}
-	if info.IsDir() {
-		file := inDir(path)
-		if file == "" {
-			return Library{}, fmt.Errorf("%s names the directory %s, which has no %s; correct it or unset it", EnvLibrary, path, libraryPatterns()[0])
-		}
-		path = file
-	}
 	if path, err = filepath.Abs(path); err != nil {
 		return Library{}, err
 	}
-	lib, err := examine(path)
+	files := []string{path}
+	if info.IsDir() {
+		files = inDir(path)
+	}
+	lib, err := firstUsable(files)
+	if errors.Is(err, errNone) {
+		return Library{}, fmt.Errorf("%s names the directory %s, which has no %s; correct it or unset it", EnvLibrary, path, libraryPatterns()[0])
+	}
 	if err != nil {
 		return Library{}, fmt.Errorf("%s: %w; correct it or unset it", EnvLibrary, err)
 	}
@@ -146,15 +143,53 @@ func libraryPatterns() []string {
 	}
 }
 
-// inDir returns the library file in dir, or "".
-func inDir(dir string) string {
+// inDir lists the library files in dir in the order in which they are to be
+// tried: the plain name, which whoever installed them may have linked to one of
+// them, then the newest by the version in the name.
+func inDir(dir string) []string {
+	var files []string
 	for _, pattern := range libraryPatterns() {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err == nil && len(found) > 0 {
-			return found[len(found)-1]
+		if err != nil {
+			continue
+		}
+		slices.SortFunc(found, func(a, b string) int {
+			return slices.Compare(versionIn(filepath.Base(b)), versionIn(filepath.Base(a)))
+		})
+		files = append(files, found...)
+	}
+	return files
+}
+
+// versionIn is the numbers in a file name between dots: 1, 30, 0 in
+// libonnxruntime.so.1.30.0 and in libonnxruntime.1.30.0.dylib.
+func versionIn(name string) []int {
+	var numbers []int
+	for part := range strings.SplitSeq(name, ".") {
+		if n, err := strconv.Atoi(part); err == nil {
+			numbers = append(numbers, n)
 		}
 	}
-	return ""
+	return numbers
+}
+
+// errNone says that there is nothing to examine.
+var errNone = errors.New("no library")
+
+// firstUsable examines files one after the other. The error is that of the
+// first.
+func firstUsable(files []string) (Library, error) {
+	first := errNone
+	for i, file := range files {
+		lib, err := examine(file)
+		if err == nil {
+			return lib, nil
+		}
+		if i == 0 {
+			first = err
+		}
+	}
+	return Library{}, first
 }
 
 // examine opens the library and asks for its version.

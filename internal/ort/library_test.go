@@ -67,3 +67,53 @@ func TestFindNamesTheMend(t *testing.T) {
 		t.Errorf("error %q does not name %s and make deps", err, lib)
 	}
 }
+
+// TestFindTakesTheNewest among libraries with their version in the name, and
+// goes on to the next if one is of no use.
+func TestFindTakesTheNewest(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: the names are those of Linux")
+	}
+	real, err := Find()
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	for _, c := range []struct {
+		name   string
+		broken []string
+		good   []string // links to a library
+		want   string   // of good; "" for an error that names the first of broken
+	}{
+		{"by number", []string{"so.1.9.0"}, []string{"so.1.30.0", "so.1.24.1"}, "so.1.30.0"},
+		{"two digits", nil, []string{"so.1.9.10", "so.1.9.9"}, "so.1.9.10"},
+		{"newest is broken", []string{"so.1.100.0"}, []string{"so.1.30.0"}, "so.1.30.0"},
+		{"plain first", nil, []string{"so", "so.1.30.0"}, "so"},
+		{"plain is broken", []string{"so"}, []string{"so.1.30.0"}, "so.1.30.0"},
+		{"all are broken", []string{"so.1.30.0", "so.1.9.0"}, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, ending := range c.broken {
+				if err := os.WriteFile(filepath.Join(dir, "libonnxruntime."+ending), []byte("broken"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, ending := range c.good {
+				if err := os.Symlink(real.Path, filepath.Join(dir, "libonnxruntime."+ending)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv(EnvLibrary, dir)
+			lib, err := Find()
+			if c.want == "" {
+				if first := filepath.Join(dir, "libonnxruntime."+c.broken[0]); err == nil || !strings.Contains(err.Error(), first+" is not") {
+					t.Errorf("found %+v, error %v", lib, err)
+				}
+				return
+			}
+			if err != nil || lib.Path != filepath.Join(dir, "libonnxruntime."+c.want) {
+				t.Errorf("found %+v, error %v; want %s", lib, err, c.want)
+			}
+		})
+	}
+}
