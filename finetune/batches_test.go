@@ -16,7 +16,7 @@ import (
 func setOfLengths(t *testing.T, n int, length func(i int) int) *dataset.Set {
 	t.Helper()
 	i := -1
-	set, err := dataset.FromTexts(make([]string, n), func(_, _ string) (dataset.Encoding, error) {
+	set, err := dataset.FromRecords(make([]dataset.Record, n), func(_, _ string) (dataset.Encoding, error) {
 		i++
 		return dataset.Encoding{IDs: make([]int64, length(i))}, nil
 	})

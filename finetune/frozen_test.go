@@ -685,7 +685,8 @@ func TestSamplesMatchRuntime(t *testing.T) {
 		if math.Abs(m.Loss-r.Eval.Loss) > 1e-5 || m.Accuracy != r.Eval.Accuracy {
 			t.Errorf("freeze %s: evaluation %+v, of the run %+v", freeze, m, r.Eval)
 		}
-		samples, err := tr.Samples(context.Background(), []string{"the apple", "", "near the old iron with some zinc", "words unheard of"})
+		samples, err := tr.Samples(context.Background(), []dataset.Record{
+			{Text: "the apple"}, {Text: ""}, {Text: "near the old iron with some zinc"}, {Text: "words unheard of"}, {Text: "some", Pair: "old horse"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -122,8 +122,8 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 
 // Samples runs texts through the trained graph and returns the batches, inputs
 // of the whole model with their logits, for exporter's check.
-func (t *Trained) Samples(ctx context.Context, texts []string) ([]exporter.Sample, error) {
-	set, err := dataset.FromTexts(texts, encoder(t.config.Tokenizer, t.config.MaxLength))
+func (t *Trained) Samples(ctx context.Context, texts []dataset.Record) ([]exporter.Sample, error) {
+	set, err := dataset.FromRecords(texts, encoder(t.config.Tokenizer, t.config.MaxLength))
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,11 @@ func TestWithoutMaskTextsAreAlone(t *testing.T) {
 	}
 	defer n.close()
 	logits := func(texts ...string) (all [][]float32) {
-		set, err := dataset.FromTexts(texts, encoder(c.Tokenizer, 64))
+		records := make([]dataset.Record, len(texts))
+		for i, text := range texts {
+			records[i].Text = text
+		}
+		set, err := dataset.FromRecords(records, encoder(c.Tokenizer, 64))
 		if err != nil {
 			t.Fatal(err)
 		}

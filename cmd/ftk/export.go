@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,7 +63,7 @@ func runExport(ctx context.Context, dir, runID string, threads int) error {
 		return err
 	}
 	defer trained.Close()
-	samples, err := trained.Samples(ctx, checkTexts(trained.Record.Settings))
+	samples, err := trained.Samples(ctx, checkTexts(&trained.Record))
 	if err != nil {
 		return err
 	}
@@ -146,28 +145,36 @@ func openTrained(id string, threads int) (*trainedRun, error) {
 // checkExamples is how many texts an export is checked with.
 const checkExamples = 64
 
-// checkTexts are texts of the run's own data, where the file is still there,
-// and some of every kind that are always at hand.
-func checkTexts(s finetune.Settings) []string {
-	texts := []string{
+// checkTexts are texts, or pairs of texts, of the run's own data, where the file
+// is still there, and some of every kind that are always at hand.
+func checkTexts(r *finetune.Record) []dataset.Record {
+	var texts []dataset.Record
+	for _, text := range []string{
 		"", "a", "Where is my new card?", "Ça va très bien, merci — et vous ?", "価格は三百円です。", "C1=CC=CC=C1",
 		strings.Repeat("a long text that fills the sequence, ", 40),
+	} {
+		texts = append(texts, dataset.Record{Text: text})
 	}
-	path := s.Eval
+	return append(texts, dataTexts(r, checkExamples-len(texts))...)
+}
+
+// dataTexts are the first n texts of the run's data, as many as can be read.
+func dataTexts(run *finetune.Record, n int) (texts []dataset.Record) {
+	path := run.Settings.Eval
 	if path == "" {
-		path = s.Train
+		path = run.Settings.Train
 	}
-	r, err := dataset.Open(path, dataset.Options{Columns: s.Columns})
+	r, err := dataset.Open(path, dataset.Options{Columns: run.Columns})
 	if err != nil {
-		return texts
+		return nil
 	}
 	defer r.Close()
-	for len(texts) < checkExamples {
+	for len(texts) < n {
 		record, err := r.Next()
-		if errors.Is(err, io.EOF) || err != nil {
+		if err != nil {
 			break
 		}
-		texts = append(texts, record.Text)
+		texts = append(texts, record)
 	}
 	return texts
 }

@@ -39,14 +39,14 @@ func newSetBuilder(path string, columns Columns, opt LoadOptions) *setBuilder {
 	return b
 }
 
-// FromTexts tokenises texts that are in memory; the set has no labels.
-func FromTexts(texts []string, encode Encode) (*Set, error) {
-	if len(texts) == 0 {
+// FromRecords tokenises records that are in memory; the set has no labels.
+func FromRecords(records []Record, encode Encode) (*Set, error) {
+	if len(records) == 0 {
 		return nil, errors.New("there are no texts")
 	}
 	b := newSetBuilder("texts", Columns{}, LoadOptions{})
-	for i, text := range texts {
-		e, err := encode(text, "")
+	for i, r := range records {
+		e, err := encode(r.Text, r.Pair)
 		if err == nil && len(e.IDs) == 0 {
 			err = errNoTokens
 		}
