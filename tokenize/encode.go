@@ -114,8 +114,14 @@ func (t *Tokenizer) padToken(opts *Options) PadToken {
 	return t.pad
 }
 
-// encode does everything but padding.
-func (w *worker) encode(in *Input, opts *Options) (*Encoding, error) {
+// encode does everything but padding. A panic, which would end the process where a goroutine encodes, becomes an error.
+func (w *worker) encode(in *Input, opts *Options) (_ *Encoding, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			*w = worker{t: w.t}
+			err = &InternalError{r}
+		}
+	}()
 	if err := w.sequence(&w.seq[0], in.Text, in.Words, in.HasWords, opts); err != nil {
 		return nil, err
 	}

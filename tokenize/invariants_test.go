@@ -2,6 +2,7 @@ package tokenize
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -158,6 +159,45 @@ func TestBatchThreads(t *testing.T) {
 	bad := Texts([]string{"a", "b"})
 	if _, err := tok.EncodeBatch(bad, Options{MaxLength: 1}, 2); err == nil || !strings.Contains(err.Error(), "text 0") {
 		t.Errorf("error %v does not say which text", err)
+	}
+}
+
+// panicking is a model that panics at one word.
+type panicking struct {
+	model
+	word string
+}
+
+func (m panicking) tokenize(w *worker, s *sequence, start, end, word int32) error {
+	if string(w.text[start:end]) == m.word {
+		panic("at " + m.word)
+	}
+	return m.model.tokenize(w, s, start, end, word)
+}
+
+// TestPanicIsError panics within goroutines of EncodeBatch. What is encoded after it is right.
+func TestPanicIsError(t *testing.T) {
+	tok := small(t, "bert_uncased")
+	texts := make([]string, 200)
+	for i := range texts {
+		texts[i] = "the quick brown fox"
+	}
+	want, err := tok.EncodeBatch(Texts(texts), Options{}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok.model = panicking{tok.model, "unfortunate"}
+	for _, threads := range []int{1, 4} {
+		texts[70] = "an unfortunate text"
+		_, err := tok.EncodeBatch(Texts(texts), Options{}, threads)
+		var internal *InternalError
+		if !errors.As(err, &internal) || internal.Panic != "at unfortunate" {
+			t.Errorf("%d threads: error %v", threads, err)
+		}
+		texts[70] = texts[0]
+		if got, err := tok.EncodeBatch(Texts(texts), Options{}, threads); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d threads: after a panic other encodings, %v", threads, err)
+		}
 	}
 }
 
