@@ -37,7 +37,7 @@ func (t *Tokenizer) EncodeInput(in Input, opts Options) (*Encoding, error) {
 }
 
 // EncodeBatch tokenizes many inputs on the given number of threads (0: one for each processor). The result does not depend
-// on the number of threads. The error is that of the first input that failed.
+// on the number of threads. The error is a *TextError: that of the first input that failed.
 func (t *Tokenizer) EncodeBatch(inputs []Input, opts Options, threads int) ([]*Encoding, error) {
 	const chunk = 32
 	if threads <= 0 {
@@ -80,7 +80,7 @@ func (t *Tokenizer) EncodeBatch(inputs []Input, opts Options, threads int) ([]*E
 		wg.Wait()
 	}
 	if failure != nil {
-		return nil, fmt.Errorf("text %d: %w", failed, failure)
+		return nil, &TextError{failed, failure}
 	}
 	padAll(out, &opts, t.padToken(&opts))
 	return out, nil

@@ -156,8 +156,10 @@ func TestBatchThreads(t *testing.T) {
 	if e, err := tok.EncodeBatch(nil, opts, 2); err != nil || len(e) != 0 {
 		t.Errorf("an empty batch: %v, %v", e, err)
 	}
-	bad := Texts([]string{"a", "b"})
-	if _, err := tok.EncodeBatch(bad, Options{MaxLength: 1}, 2); err == nil || !strings.Contains(err.Error(), "text 0") {
+	bad := Texts([]string{"a", "b", "a b c d e", "f", "a b c d e"})
+	_, err = tok.EncodeBatch(bad, Options{MaxLength: 4, Truncation: OnlySecond}, 2)
+	var text *TextError
+	if !errors.As(err, &text) || text.Index != 2 || !strings.HasPrefix(err.Error(), "text 3: ") {
 		t.Errorf("error %v does not say which text", err)
 	}
 }

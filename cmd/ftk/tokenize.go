@@ -95,7 +95,7 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 		for i, text := range fl.texts {
 			in, err := fl.input(text)
 			if err != nil {
-				return fmt.Errorf("--text %d: %w", i+1, err)
+				return fl.at(i, err)
 			}
 			inputs = append(inputs, in)
 		}
@@ -120,7 +120,7 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 		if !end || line != "" {
 			in, err := fl.input(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"))
 			if err != nil {
-				return fmt.Errorf("%s:%d: %w", fl.data, row+len(inputs)+1, err)
+				return fl.at(row+len(inputs), err)
 			}
 			inputs = append(inputs, in)
 		}
@@ -133,6 +133,14 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 		}
 	}
 	return nil
+}
+
+// at says in an error which text it is about.
+func (fl *tokenizeFlags) at(row int, err error) error {
+	if fl.data == "" {
+		return fmt.Errorf("--text %d: %w", row+1, err)
+	}
+	return fmt.Errorf("%s:%d: %w", fl.data, row+1, err)
 }
 
 func (fl *tokenizeFlags) input(line string) (tokenize.Input, error) {
@@ -164,6 +172,10 @@ type tokenizedLine struct {
 
 func (fl *tokenizeFlags) print(tok *tokenize.Tokenizer, opts tokenize.Options, out io.Writer, inputs []tokenize.Input, row int) error {
 	encodings, err := tok.EncodeBatch(inputs, opts, fl.threads)
+	var bad *tokenize.TextError
+	if errors.As(err, &bad) {
+		return fl.at(row+bad.Index, bad.Err)
+	}
 	if err != nil {
 		return err
 	}

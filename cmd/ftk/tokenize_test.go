@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,5 +88,24 @@ func TestTokenizeCommandUsage(t *testing.T) {
 	}
 	if _, err := runTokenize(t, "", "--text", "no tab", "--pair"); err == nil {
 		t.Error("a line without a tab was taken as a pair")
+	}
+}
+
+// tooLong are flags that a text of more than six tokens makes an error.
+var tooLong = []string{"--max-length", "8", "--truncation", "only_second"}
+
+// TestTokenizeCommandNamesTheLine checks that an error names the line of the file, wherever the chunks begin.
+func TestTokenizeCommandNamesTheLine(t *testing.T) {
+	long := "one two three four five six seven eight\n"
+	for _, line := range []int{1, 700, tokenizeChunk, tokenizeChunk + 1, 2*tokenizeChunk + 100} {
+		stdin := strings.Repeat("one\n", line-1) + long + "one\n" + long
+		_, err := runTokenize(t, stdin, append(tooLong, "--data", "-")...)
+		if want := fmt.Sprintf("-:%d: ", line); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	_, err := runTokenize(t, "", append(tooLong, "--text", "one", "--text", long)...)
+	if err == nil || !strings.HasPrefix(err.Error(), "--text 2: ") {
+		t.Errorf("error %v does not name the second text", err)
 	}
 }
