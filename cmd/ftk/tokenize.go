@@ -44,10 +44,11 @@ is longer than --max-length goes on in further windows, a line each.`,
 				return err
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			if err := fl.run(tok, opts, out, cmd.InOrStdin()); err != nil {
-				return err
+			err = fl.run(tok, opts, out, cmd.InOrStdin())
+			if e := out.Flush(); err == nil {
+				err = e
 			}
-			return out.Flush()
+			return err
 		},
 	}
 	f := cmd.Flags()
@@ -89,12 +90,16 @@ func (fl *tokenizeFlags) options(windows bool) (tokenize.Options, error) {
 // tokenizeChunk is how many lines are tokenized at a time, so that a file of any size takes the same memory.
 const tokenizeChunk = 1024
 
+// run prints what becomes of each text. Those before one that is refused are printed.
 func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out io.Writer, stdin io.Reader) error {
 	if fl.data == "" {
 		var inputs []tokenize.Input
 		for i, text := range fl.texts {
 			in, err := fl.input(text)
 			if err != nil {
+				if e := fl.print(tok, opts, out, inputs, 0); e != nil {
+					return e
+				}
 				return fl.at(i, err)
 			}
 			inputs = append(inputs, in)
@@ -111,28 +116,36 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 	}
 	lines := bufio.NewReader(stdin)
 	var inputs []tokenize.Input
-	row := 0
-	for end := false; !end; {
-		line, err := lines.ReadString('\n')
-		if end = errors.Is(err, io.EOF); err != nil && !end {
+	for row := 0; ; row += len(inputs) {
+		var err error
+		inputs, err = fl.read(lines, inputs[:0], row)
+		if e := fl.print(tok, opts, out, inputs, row); e != nil {
+			return e
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		if !end || line != "" {
-			in, err := fl.input(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"))
-			if err != nil {
-				return fl.at(row+len(inputs), err)
-			}
-			inputs = append(inputs, in)
-		}
-		if len(inputs) == tokenizeChunk || end {
-			if err := fl.print(tok, opts, out, inputs, row); err != nil {
-				return err
-			}
-			row += len(inputs)
-			inputs = inputs[:0]
-		}
 	}
-	return nil
+}
+
+// read appends the next lines, of which the first is that of row, until they are a chunk. With an error, which is io.EOF at
+// the end, it returns the lines before it.
+func (fl *tokenizeFlags) read(lines *bufio.Reader, inputs []tokenize.Input, row int) ([]tokenize.Input, error) {
+	for len(inputs) < tokenizeChunk {
+		line, err := lines.ReadString('\n')
+		if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
+			return inputs, err
+		}
+		in, err := fl.input(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"))
+		if err != nil {
+			return inputs, fl.at(row+len(inputs), err)
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
 }
 
 // at says in an error which text it is about.
@@ -174,6 +187,9 @@ func (fl *tokenizeFlags) print(tok *tokenize.Tokenizer, opts tokenize.Options, o
 	encodings, err := tok.EncodeBatch(inputs, opts, fl.threads)
 	var bad *tokenize.TextError
 	if errors.As(err, &bad) {
+		if e := fl.print(tok, opts, out, inputs[:bad.Index], row); e != nil {
+			return e
+		}
 		return fl.at(row+bad.Index, bad.Err)
 	}
 	if err != nil {

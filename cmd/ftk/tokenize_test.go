@@ -109,3 +109,29 @@ func TestTokenizeCommandNamesTheLine(t *testing.T) {
 		t.Errorf("error %v does not name the second text", err)
 	}
 }
+
+// TestTokenizeCommandPrintsWhatIsComplete checks that the rows before one that is refused are printed, and whole.
+func TestTokenizeCommandPrintsWhatIsComplete(t *testing.T) {
+	long := "one two three four five six seven eight"
+	before := tokenizeChunk + 50
+	for name, c := range map[string]struct {
+		text, bad string
+		args      []string
+	}{
+		"does not fit": {"one", long, tooLong},
+		"no tab":       {"one\ttwo", "one", []string{"--pair"}},
+	} {
+		out, err := runTokenize(t, strings.Repeat(c.text+"\n", before)+c.bad+"\n"+c.text+"\n", append(c.args, "--data", "-")...)
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		lines := strings.SplitAfter(out, "\n")
+		if len(lines) != before+1 || lines[before] != "" {
+			t.Errorf("%s: %d lines and %q, want %d", name, len(lines)-1, lines[len(lines)-1], before)
+		}
+		out, err = runTokenize(t, "", append(c.args, "--text", c.text, "--text", c.bad)...)
+		if err == nil || strings.Count(out, "\n") != 1 || !strings.HasSuffix(out, "}\n") {
+			t.Errorf("%s: %q, %v", name, out, err)
+		}
+	}
+}
