@@ -136,6 +136,9 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 func (fl *tokenizeFlags) read(lines *bufio.Reader, inputs []tokenize.Input, row int) ([]tokenize.Input, error) {
 	for len(inputs) < tokenizeChunk {
 		line, err := lines.ReadString('\n')
+		if row+len(inputs) == 0 {
+			line = strings.TrimPrefix(line, "\ufeff") // a byte order mark is no text
+		}
 		if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
 			return inputs, err
 		}

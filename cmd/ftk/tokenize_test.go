@@ -135,3 +135,20 @@ func TestTokenizeCommandPrintsWhatIsComplete(t *testing.T) {
 		}
 	}
 }
+
+func TestTokenizeCommandByteOrderMark(t *testing.T) {
+	const bom = "\ufeff"
+	want, err := runTokenize(t, "one\ntwo\n", "--data", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := runTokenize(t, bom+"one\ntwo\n", "--data", "-"); err != nil || got != want {
+		t.Errorf("with a byte order mark:\n%s%v", got, err)
+	}
+	if got, err := runTokenize(t, bom, "--data", "-"); err != nil || got != "" {
+		t.Errorf("of a byte order mark alone: %q, %v", got, err)
+	}
+	if got, err := runTokenize(t, "one\n"+bom+"two\n", "--data", "-"); err != nil || !strings.Contains(got, bom+"two") {
+		t.Errorf("in the second line it is text:\n%s%v", got, err)
+	}
+}
