@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ is longer than --max-length goes on in further windows, a line each.`,
 				return err
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			err = fl.run(tok, opts, out, cmd.InOrStdin())
+			err = fl.run(cmd.Context(), tok, opts, out, cmd.InOrStdin())
 			if e := out.Flush(); err == nil {
 				err = e
 			}
@@ -91,7 +92,7 @@ func (fl *tokenizeFlags) options(windows bool) (tokenize.Options, error) {
 const tokenizeChunk = 1024
 
 // run prints what becomes of each text. Those before one that is refused are printed.
-func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out io.Writer, stdin io.Reader) error {
+func (fl *tokenizeFlags) run(ctx context.Context, tok *tokenize.Tokenizer, opts tokenize.Options, out io.Writer, stdin io.Reader) error {
 	if fl.data == "" {
 		var inputs []tokenize.Input
 		for i, text := range fl.texts {
@@ -106,19 +107,18 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 		}
 		return fl.print(tok, opts, out, inputs, 0)
 	}
-	if fl.data != "-" {
-		f, err := os.Open(fl.data)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		stdin = f
-	}
-	lines := bufio.NewReader(stdin)
+	data, written := io.Pipe()
+	defer data.Close()
+	go func() { written.CloseWithError(fl.copyData(written, stdin)) }()
+	defer context.AfterFunc(ctx, func() { written.CloseWithError(ctx.Err()) })()
+	lines := bufio.NewReader(data)
 	var inputs []tokenize.Input
 	for row := 0; ; row += len(inputs) {
 		var err error
 		inputs, err = fl.read(lines, inputs[:0], row)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if e := fl.print(tok, opts, out, inputs, row); e != nil {
 			return e
 		}
@@ -129,6 +129,20 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 			return err
 		}
 	}
+}
+
+// copyData copies the file, or standard input, to a pipe: a read that waits for more cannot be ended, one of the pipe can.
+func (fl *tokenizeFlags) copyData(to io.Writer, stdin io.Reader) error {
+	if fl.data != "-" {
+		f, err := os.Open(fl.data)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		stdin = f
+	}
+	_, err := io.Copy(to, stdin)
+	return err
 }
 
 // read appends the next lines, of which the first is that of row, until they are a chunk. With an error, which is io.EOF at
