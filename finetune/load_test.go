@@ -40,7 +40,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			read := 0
 			for b.Loop() {
-				s, err := dataset.Load(path, dataset.LoadOptions{Encode: c.encode, Dir: b.TempDir()})
+				s, err := dataset.Load(b.Context(), path, dataset.LoadOptions{Encode: c.encode, Dir: b.TempDir()})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -187,6 +187,36 @@ func TestDataInFilesTrainsTheSame(t *testing.T) {
 	}
 }
 
+// A run that is interrupted while it reads its data, or before it trains,
+// leaves no run.
+func TestInterruptedBeforeTraining(t *testing.T) {
+	for name, at := range map[string]func(Event) bool{
+		"reading": func(e Event) bool { _, ok := e.(Reading); return ok },
+		"loaded":  func(e Event) bool { _, ok := e.(Loaded); return ok },
+	} {
+		c := tinyConfig(t)
+		c.Workspace = tinyWorkspace(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		c.Progress = func(e Event) {
+			if at(e) {
+				cancel()
+			}
+			if _, ok := e.(Loaded); ok && name == "reading" {
+				t.Error("it read on")
+			}
+		}
+		_, err := Run(ctx, c)
+		var stopped *StoppedError
+		if !errors.Is(err, context.Canceled) || errors.As(err, &stopped) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if runs, err := c.Workspace.Runs(); len(runs) > 0 || err != nil {
+			t.Errorf("%s: %d runs, %v", name, len(runs), err)
+		}
+		cancel()
+	}
+}
+
 // Data that cannot be read back ends a run with an error.
 func TestDataIsLost(t *testing.T) {
 	inFiles(t)
@@ -210,7 +240,7 @@ func TestDataIsLost(t *testing.T) {
 // A run is resumed on the same data, whose hash stays what it was.
 func TestHashOfSet(t *testing.T) {
 	c := tinyConfig(t)
-	set, err := dataset.Load(c.Train, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
+	set, err := dataset.Load(t.Context(), c.Train, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -473,6 +503,12 @@ func TestWorkspaceFiles(t *testing.T) {
 	}
 	defer again.Close()
 	sameBytes(t, trained(t, again.Model()), trained(t, r.Model))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = again.Evaluate(ctx, c.Train, dataset.Columns{}, func(e Event) { t.Errorf("%T though it was interrupted", e) })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
 	var last Evaluating
 	m, err := again.Evaluate(context.Background(), writeTask(t, 90, 2), dataset.Columns{}, func(e Event) {
 		if e, ok := e.(Evaluating); ok {

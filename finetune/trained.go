@@ -103,7 +103,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 		Encode:  encoder(t.config.Tokenizer, t.config.MaxLength), Workers: t.config.Threads, Classes: &classes,
 		Dir: t.dir, MemoryLimit: setMemory, Progress: func(p dataset.Progress) { progress(Reading(p)) },
 	}
-	set, err := dataset.Load(path, o)
+	set, err := dataset.Load(ctx, path, o)
 	if err != nil {
 		return m, err
 	}

@@ -91,7 +91,7 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 		return nil, err
 	}
 	begin := time.Now()
-	if err := t.load(info); err != nil {
+	if err := t.load(ctx, info); err != nil {
 		return nil, err
 	}
 	t.reading = time.Since(begin)
@@ -116,6 +116,9 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 	if err := t.feeds(ctx); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil { // there is nothing to keep yet
+		return nil, err
+	}
 	if t.run != nil {
 		return t, t.resume(&record)
 	}
@@ -127,7 +130,7 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 var setMemory int64
 
 // load reads the data sets.
-func (t *trainer) load(info *models.Info) error {
+func (t *trainer) load(ctx context.Context, info *models.Info) error {
 	o := dataset.LoadOptions{
 		Options: dataset.Options{Columns: t.Columns}, Encode: encoder(t.Tokenizer, t.MaxLength), Workers: t.Threads,
 		MemoryLimit: setMemory, Progress: func(p dataset.Progress) { t.emit(Reading(p)) },
@@ -136,7 +139,7 @@ func (t *trainer) load(info *models.Info) error {
 		o.Dir = t.Workspace.CacheDir()
 	}
 	var err error
-	if t.train, err = dataset.Load(t.Train, o); err != nil {
+	if t.train, err = dataset.Load(ctx, t.Train, o); err != nil {
 		return err
 	}
 	if len(t.train.Classes.Names) < 2 {
@@ -153,7 +156,7 @@ func (t *trainer) load(info *models.Info) error {
 		}
 	} else {
 		o.Columns, o.Classes = t.train.Columns, &t.train.Classes
-		if t.eval, err = dataset.Load(t.Eval, o); err != nil {
+		if t.eval, err = dataset.Load(ctx, t.Eval, o); err != nil {
 			return err
 		}
 		t.evalExamples = t.eval.All()

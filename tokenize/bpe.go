@@ -32,7 +32,7 @@ const (
 	missingUnknown = -2 // the file names a token that the vocabulary lacks
 )
 
-// symbol is a token in the making, of that many bytes.
+// symbol is a token in the making, of that many bytes of text: none for a byte of the prefix or suffix.
 type symbol struct{ id, length int32 }
 
 func parseBPE(o object) (*bpe, error) {
@@ -220,13 +220,16 @@ func (m *bpe) characters(w *worker, text []byte) error {
 	for i := 0; i < len(text); {
 		n := int(charLen(text[i:]))
 		char := text[i : i+n]
+		before, after := 0, 0 // bytes of prefix and suffix
 		if m.prefix != "" && i > 0 || m.suffix != "" && i+n == len(text) {
 			w.joined = w.joined[:0]
 			if i > 0 {
+				before = len(m.prefix)
 				w.joined = append(w.joined, m.prefix...)
 			}
 			w.joined = append(w.joined, char...)
 			if i+n == len(text) {
+				after = len(m.suffix)
 				w.joined = append(w.joined, m.suffix...)
 			}
 			char = w.joined
@@ -237,7 +240,7 @@ func (m *bpe) characters(w *worker, text []byte) error {
 			w.symbols = append(w.symbols, symbol{id, int32(n)})
 			continue
 		}
-		if m.byteFallback && m.addBytes(w, char) {
+		if m.byteFallback && m.addBytes(w, char, before, after) {
 			continue // text that is unknown and not yet in symbols comes after it, as in the Hugging Face tokenizers
 		}
 		switch m.unknown {
@@ -268,15 +271,20 @@ func (m *bpe) character(char []byte) int32 {
 	return m.vocab.id(stringOf(char))
 }
 
-// addBytes adds a character as the tokens of its bytes, if all are there.
-func (m *bpe) addBytes(w *worker, char []byte) bool {
+// addBytes adds a character as the tokens of its bytes, if all are there. The first before and the last after of them are the
+// prefix and the suffix, which are not in the text.
+func (m *bpe) addBytes(w *worker, char []byte, before, after int) bool {
 	for _, c := range char {
 		if m.fallback[c] < 0 {
 			return false
 		}
 	}
-	for _, c := range char {
-		w.symbols = append(w.symbols, symbol{m.fallback[c], 1})
+	for i, c := range char {
+		length := int32(1)
+		if i < before || i >= len(char)-after {
+			length = 0
+		}
+		w.symbols = append(w.symbols, symbol{m.fallback[c], length})
 	}
 	return true
 }

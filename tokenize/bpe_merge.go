@@ -107,6 +107,9 @@ func (c candidate) before(d candidate) bool {
 	return c.rank < d.rank || c.rank == d.rank && c.at < d.at
 }
 
+// absorbed is the length of a symbol that is part of the one before it by now.
+const absorbed = -1
+
 // mergeLong is merge with a priority queue: n log n steps for n symbols.
 func (m *bpe) mergeLong(w *worker, symbols []symbol) []symbol {
 	links, heap := w.links[:0], w.heap[:0]
@@ -129,7 +132,7 @@ func (m *bpe) mergeLong(w *worker, symbols []symbol) []symbol {
 		var top candidate
 		top, heap = popCandidate(heap)
 		at := top.at
-		if symbols[at].length == 0 || links[at].next < 0 {
+		if symbols[at].length == absorbed || links[at].next < 0 {
 			continue
 		}
 		next := links[at].next
@@ -137,7 +140,7 @@ func (m *bpe) mergeLong(w *worker, symbols []symbol) []symbol {
 			continue // the pair is no longer what it was when it came into the queue
 		}
 		symbols[at] = symbol{top.id, symbols[at].length + symbols[next].length}
-		symbols[next].length = 0
+		symbols[next].length = absorbed
 		links[at].next = links[next].next
 		if after := links[at].next; after >= 0 {
 			links[after].prev = at
@@ -148,7 +151,7 @@ func (m *bpe) mergeLong(w *worker, symbols []symbol) []symbol {
 	w.links, w.heap = links, heap
 	left := symbols[:0]
 	for _, s := range symbols {
-		if s.length > 0 {
+		if s.length != absorbed {
 			left = append(left, s)
 		}
 	}

@@ -47,6 +47,10 @@ func mustNotPanic(t *testing.T, what string, doc []byte) {
 		opts := Options{MaxLength: 9, Stride: 1, Overflow: true}
 		e, err := tok.EncodePair(text, "b", opts)
 		if err != nil {
+			var internal *InternalError
+			if errors.As(err, &internal) {
+				t.Errorf("%s: %+q: panic: %v", what, text, internal.Panic)
+			}
 			continue
 		}
 		tok.Decode(e.IDs, true)

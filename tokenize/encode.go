@@ -37,7 +37,7 @@ func (t *Tokenizer) EncodeInput(in Input, opts Options) (*Encoding, error) {
 }
 
 // EncodeBatch tokenizes many inputs on the given number of threads (0: one for each processor). The result does not depend
-// on the number of threads. The error is that of the first input that failed.
+// on the number of threads. The error is a *TextError: that of the first input that failed.
 func (t *Tokenizer) EncodeBatch(inputs []Input, opts Options, threads int) ([]*Encoding, error) {
 	const chunk = 32
 	if threads <= 0 {
@@ -80,7 +80,7 @@ func (t *Tokenizer) EncodeBatch(inputs []Input, opts Options, threads int) ([]*E
 		wg.Wait()
 	}
 	if failure != nil {
-		return nil, fmt.Errorf("text %d: %w", failed, failure)
+		return nil, &TextError{failed, failure}
 	}
 	padAll(out, &opts, t.padToken(&opts))
 	return out, nil
@@ -114,8 +114,14 @@ func (t *Tokenizer) padToken(opts *Options) PadToken {
 	return t.pad
 }
 
-// encode does everything but padding.
-func (w *worker) encode(in *Input, opts *Options) (*Encoding, error) {
+// encode does everything but padding. A panic, which would end the process where a goroutine encodes, becomes an error.
+func (w *worker) encode(in *Input, opts *Options) (_ *Encoding, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			*w = worker{t: w.t}
+			err = &InternalError{r}
+		}
+	}()
 	if err := w.sequence(&w.seq[0], in.Text, in.Words, in.HasWords, opts); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,23 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("tokenizer: %s has no tokenizer.json, vocab.txt or vocab.json", e.Dir)
 }
 
+// TextError says which text of a batch cannot be encoded.
+type TextError struct {
+	Index int // in the batch, from 0
+	Err   error
+}
+
+func (e *TextError) Error() string { return fmt.Sprintf("text %d: %v", e.Index+1, e.Err) }
+
+func (e *TextError) Unwrap() error { return e.Err }
+
+// InternalError says that this package failed on a text, by a fault of its own.
+type InternalError struct{ Panic any }
+
+func (e *InternalError) Error() string {
+	return fmt.Sprintf("internal error: %v; this is a fault of ftk: please report it with the text and the tokenizer", e.Panic)
+}
+
 func formatErrorf(field, format string, args ...any) error {
 	return &FormatError{Field: field, Err: fmt.Errorf(format, args...)}
 }

@@ -1,6 +1,8 @@
 package tokenize
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -72,7 +74,9 @@ func FuzzEncode(f *testing.F) {
 	for _, family := range families {
 		toks = append(toks, small(f, family.name))
 	}
+	affixed := affixes(f, "@@", "</w>")
 	f.Fuzz(func(t *testing.T, text string) {
+		checkInvariants(t, "affixes", affixed, text)
 		for i, tok := range toks {
 			checkInvariants(t, families[i].name, tok, text)
 			if families[i].name != "gpt2" {
@@ -95,6 +99,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"normalizer":{"type":"Sequence","normalizers":[{"type":"Replace","pattern":{"Regex":"a+?(b|c)[[:alpha:]]\\h{2,3}+"},"content":"x"},{"type":"Prepend","prepend":"▁"}]},"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]],"byte_fallback":true}}`))
 	f.Add([]byte(`{"added_tokens":[{"id":0,"content":"a","single_word":true,"lstrip":true,"rstrip":true,"normalized":true,"special":true}],"pre_tokenizer":{"type":"Metaspace","replacement":"_"},"model":{"type":"Unigram","vocab":[["a",-1],["_",-2.5]],"unk_id":0}}`))
 	f.Add([]byte(`{"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"},"post_processor":{"type":"RobertaProcessing","sep":["a",0],"cls":["a",0],"trim_offsets":true,"add_prefix_space":true},"padding":{"strategy":{"Fixed":3}},"truncation":{"max_length":2,"stride":0,"strategy":"OnlyFirst"}}`))
+	f.Add([]byte(`{"model":{"type":"BPE","vocab":{"<0x61>":0,"<0x3C>":1,"<0x2F>":2,"<0x77>":3,"<0x3E>":4},"merges":[],"byte_fallback":true,"end_of_word_suffix":"</w>"}}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		mustNotPanic(t, "fuzzed", doc)
 	})
@@ -151,9 +156,50 @@ func TestBatchThreads(t *testing.T) {
 	if e, err := tok.EncodeBatch(nil, opts, 2); err != nil || len(e) != 0 {
 		t.Errorf("an empty batch: %v, %v", e, err)
 	}
-	bad := Texts([]string{"a", "b"})
-	if _, err := tok.EncodeBatch(bad, Options{MaxLength: 1}, 2); err == nil || !strings.Contains(err.Error(), "text 0") {
+	bad := Texts([]string{"a", "b", "a b c d e", "f", "a b c d e"})
+	_, err = tok.EncodeBatch(bad, Options{MaxLength: 4, Truncation: OnlySecond}, 2)
+	var text *TextError
+	if !errors.As(err, &text) || text.Index != 2 || !strings.HasPrefix(err.Error(), "text 3: ") {
 		t.Errorf("error %v does not say which text", err)
+	}
+}
+
+// panicking is a model that panics at one word.
+type panicking struct {
+	model
+	word string
+}
+
+func (m panicking) tokenize(w *worker, s *sequence, start, end, word int32) error {
+	if string(w.text[start:end]) == m.word {
+		panic("at " + m.word)
+	}
+	return m.model.tokenize(w, s, start, end, word)
+}
+
+// TestPanicIsError panics within goroutines of EncodeBatch. What is encoded after it is right.
+func TestPanicIsError(t *testing.T) {
+	tok := small(t, "bert_uncased")
+	texts := make([]string, 200)
+	for i := range texts {
+		texts[i] = "the quick brown fox"
+	}
+	want, err := tok.EncodeBatch(Texts(texts), Options{}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok.model = panicking{tok.model, "unfortunate"}
+	for _, threads := range []int{1, 4} {
+		texts[70] = "an unfortunate text"
+		_, err := tok.EncodeBatch(Texts(texts), Options{}, threads)
+		var internal *InternalError
+		if !errors.As(err, &internal) || internal.Panic != "at unfortunate" {
+			t.Errorf("%d threads: error %v", threads, err)
+		}
+		texts[70] = texts[0]
+		if got, err := tok.EncodeBatch(Texts(texts), Options{}, threads); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d threads: after a panic other encodings, %v", threads, err)
+		}
 	}
 }
 
@@ -208,6 +254,67 @@ func TestInvalidUTF8(t *testing.T) {
 		if n := len(got.Offsets); got.Offsets[n-1][1] != len(text) {
 			t.Errorf("%q: last offsets %v, want them to end at %d", text, got.Offsets[n-1], len(text))
 		}
+	}
+}
+
+// affixes is a BPE tokenizer that falls back to bytes and has a prefix and a suffix. It knows a and b, and drops characters of
+// four bytes, of which it lacks the first.
+func affixes(t testing.TB, prefix, suffix string) *Tokenizer {
+	t.Helper()
+	vocab := map[string]int{}
+	for b := range 256 {
+		vocab[fmt.Sprintf("<0x%02X>", b)] = b
+	}
+	delete(vocab, "<0xF0>")
+	for i, token := range []string{"a", "b", "a</w>", "b</w>", "@@a", "@@b"} {
+		vocab[token] = 256 + i
+	}
+	doc, err := json.Marshal(map[string]any{
+		"pre_tokenizer": map[string]any{"type": "Whitespace"},
+		"model": map[string]any{
+			"type": "BPE", "vocab": vocab, "merges": []string{}, "byte_fallback": true,
+			"continuing_subword_prefix": prefix, "end_of_word_suffix": suffix,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := Parse(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// TestByteFallbackOfAffixes compares with the tokens that the Hugging Face tokenizers 0.23.3 give. Bytes of a prefix or suffix
+// are no text, so that their offsets are empty.
+func TestByteFallbackOfAffixes(t *testing.T) {
+	for _, c := range []struct {
+		prefix, suffix, text string
+		tokens               []string
+		offsets              [][2]int
+	}{
+		{"", "</w>", "c", []string{"<0x63>", "<0x3C>", "<0x2F>", "<0x77>", "<0x3E>"}, [][2]int{{0, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}},
+		{"", "</w>", "aca", []string{"a", "<0x63>", "a</w>"}, [][2]int{{0, 1}, {1, 2}, {2, 3}}},
+		{"", "</w>", "aé b", []string{"a", "<0xC3>", "<0xA9>", "<0x3C>", "<0x2F>", "<0x77>", "<0x3E>", "b</w>"},
+			[][2]int{{0, 1}, {1, 3}, {1, 3}, {3, 3}, {3, 3}, {3, 3}, {3, 3}, {4, 5}}},
+		{"@@", "", "acb ab", []string{"a", "<0x40>", "<0x40>", "<0x63>", "@@b", "a", "@@b"},
+			[][2]int{{0, 1}, {1, 1}, {1, 1}, {1, 2}, {2, 3}, {4, 5}, {5, 6}}},
+		{"@@", "</w>", "éa", []string{"<0xC3>", "<0xA9>", "<0x40>", "<0x40>", "<0x61>", "<0x3C>", "<0x2F>", "<0x77>", "<0x3E>"},
+			[][2]int{{0, 2}, {0, 2}, {2, 2}, {2, 2}, {2, 3}, {3, 3}, {3, 3}, {3, 3}, {3, 3}}},
+		{"@@", "", "𐑻ac", []string{"@@a", "<0x40>", "<0x40>", "<0x63>"}, [][2]int{{0, 4}, {0, 0}, {0, 0}, {0, 4}}}, // a dropped character shifts
+	} {
+		tok := affixes(t, c.prefix, c.suffix)
+		for range 2 { // the second time, short words are remembered
+			e, err := tok.Encode(c.text, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(e.Tokens, c.tokens) || !reflect.DeepEqual(e.Offsets, c.offsets) {
+				t.Errorf("%q, %q: %q: %q %v, want %q %v", c.prefix, c.suffix, c.text, e.Tokens, e.Offsets, c.tokens, c.offsets)
+			}
+		}
+		checkInvariants(t, "affixes", tok, strings.Repeat(c.text, 30))
 	}
 }
 

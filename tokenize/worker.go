@@ -118,8 +118,19 @@ func charAround(s string, i int32) span {
 	return span{start, start + int32(n)}
 }
 
-// sourceRange returns the range of the original text behind bytes [start, end) of the text, which must not be empty.
+// sourceRange returns the range of the original text behind bytes [start, end) of the text. If there are none, it is the place
+// after the byte before them; within a character, its start.
 func (w *worker) sourceRange(start, end int32) span {
+	if start == end {
+		at := int32(0)
+		if start > 0 {
+			at = w.source(start - 1).end
+		}
+		if int(start) < len(w.text) {
+			at = min(at, w.source(start).start)
+		}
+		return span{at, at}
+	}
 	if w.ident {
 		if w.orig[start] < utf8.RuneSelf && w.orig[end-1] < utf8.RuneSelf {
 			return span{start, end}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,10 +45,11 @@ is longer than --max-length goes on in further windows, a line each.`,
 				return err
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
-			if err := fl.run(tok, opts, out, cmd.InOrStdin()); err != nil {
-				return err
+			err = fl.run(cmd.Context(), tok, opts, out, cmd.InOrStdin())
+			if e := out.Flush(); err == nil {
+				err = e
 			}
-			return out.Flush()
+			return err
 		},
 	}
 	f := cmd.Flags()
@@ -89,18 +91,48 @@ func (fl *tokenizeFlags) options(windows bool) (tokenize.Options, error) {
 // tokenizeChunk is how many lines are tokenized at a time, so that a file of any size takes the same memory.
 const tokenizeChunk = 1024
 
-func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out io.Writer, stdin io.Reader) error {
+// run prints what becomes of each text. Those before one that is refused are printed.
+func (fl *tokenizeFlags) run(ctx context.Context, tok *tokenize.Tokenizer, opts tokenize.Options, out io.Writer, stdin io.Reader) error {
 	if fl.data == "" {
 		var inputs []tokenize.Input
 		for i, text := range fl.texts {
 			in, err := fl.input(text)
 			if err != nil {
-				return fmt.Errorf("--text %d: %w", i+1, err)
+				if e := fl.print(tok, opts, out, inputs, 0); e != nil {
+					return e
+				}
+				return fl.at(i, err)
 			}
 			inputs = append(inputs, in)
 		}
 		return fl.print(tok, opts, out, inputs, 0)
 	}
+	data, written := io.Pipe()
+	defer data.Close()
+	go func() { written.CloseWithError(fl.copyData(written, stdin)) }()
+	defer context.AfterFunc(ctx, func() { written.CloseWithError(ctx.Err()) })()
+	lines := bufio.NewReader(data)
+	var inputs []tokenize.Input
+	for row := 0; ; row += len(inputs) {
+		var err error
+		inputs, err = fl.read(lines, inputs[:0], row)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if e := fl.print(tok, opts, out, inputs, row); e != nil {
+			return e
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// copyData copies the file, or standard input, to a pipe: a read that waits for more cannot be ended, one of the pipe can.
+func (fl *tokenizeFlags) copyData(to io.Writer, stdin io.Reader) error {
 	if fl.data != "-" {
 		f, err := os.Open(fl.data)
 		if err != nil {
@@ -109,30 +141,36 @@ func (fl *tokenizeFlags) run(tok *tokenize.Tokenizer, opts tokenize.Options, out
 		defer f.Close()
 		stdin = f
 	}
-	lines := bufio.NewReader(stdin)
-	var inputs []tokenize.Input
-	row := 0
-	for end := false; !end; {
+	_, err := io.Copy(to, stdin)
+	return err
+}
+
+// read appends the next lines, of which the first is that of row, until they are a chunk. With an error, which is io.EOF at
+// the end, it returns the lines before it.
+func (fl *tokenizeFlags) read(lines *bufio.Reader, inputs []tokenize.Input, row int) ([]tokenize.Input, error) {
+	for len(inputs) < tokenizeChunk {
 		line, err := lines.ReadString('\n')
-		if end = errors.Is(err, io.EOF); err != nil && !end {
-			return err
+		if row+len(inputs) == 0 {
+			line = strings.TrimPrefix(line, "\ufeff") // a byte order mark is no text
 		}
-		if !end || line != "" {
-			in, err := fl.input(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"))
-			if err != nil {
-				return fmt.Errorf("%s:%d: %w", fl.data, row+len(inputs)+1, err)
-			}
-			inputs = append(inputs, in)
+		if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
+			return inputs, err
 		}
-		if len(inputs) == tokenizeChunk || end {
-			if err := fl.print(tok, opts, out, inputs, row); err != nil {
-				return err
-			}
-			row += len(inputs)
-			inputs = inputs[:0]
+		in, err := fl.input(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"))
+		if err != nil {
+			return inputs, fl.at(row+len(inputs), err)
 		}
+		inputs = append(inputs, in)
 	}
-	return nil
+	return inputs, nil
+}
+
+// at says in an error which text it is about.
+func (fl *tokenizeFlags) at(row int, err error) error {
+	if fl.data == "" {
+		return fmt.Errorf("--text %d: %w", row+1, err)
+	}
+	return fmt.Errorf("%s:%d: %w", fl.data, row+1, err)
 }
 
 func (fl *tokenizeFlags) input(line string) (tokenize.Input, error) {
@@ -164,6 +202,13 @@ type tokenizedLine struct {
 
 func (fl *tokenizeFlags) print(tok *tokenize.Tokenizer, opts tokenize.Options, out io.Writer, inputs []tokenize.Input, row int) error {
 	encodings, err := tok.EncodeBatch(inputs, opts, fl.threads)
+	var bad *tokenize.TextError
+	if errors.As(err, &bad) {
+		if e := fl.print(tok, opts, out, inputs[:bad.Index], row); e != nil {
+			return e
+		}
+		return fl.at(row+bad.Index, bad.Err)
+	}
 	if err != nil {
 		return err
 	}

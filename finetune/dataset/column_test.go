@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -76,7 +78,7 @@ func TestSetIsReadByManyAtOnce(t *testing.T) {
 func TestSetFileErrors(t *testing.T) {
 	path := write(t, "a.csv", "text,label\n"+strings.Repeat("ab,x\nc,y\n", 2000))
 	opt := LoadOptions{Encode: byteEncode(0), MemoryLimit: 1, Dir: path} // no directory
-	if _, err := Load(path, opt); err == nil || !strings.Contains(err.Error(), "cannot be kept in "+path) {
+	if _, err := Load(t.Context(), path, opt); err == nil || !strings.Contains(err.Error(), "cannot be kept in "+path) {
 		t.Errorf("not writable: %v", err)
 	}
 	opt.Dir = t.TempDir()
@@ -134,5 +136,32 @@ func TestLoadTellsProgress(t *testing.T) {
 	load(t, path, opt)
 	if want := (Progress{path, 4000, int64(len(content)), int64(len(content))}); last != want {
 		t.Errorf("at the end %+v, want %+v", last, want)
+	}
+}
+
+// A set that is large is not read to its end when the context ends.
+func TestLoadIsInterrupted(t *testing.T) {
+	const rows = 200_000
+	path := write(t, "a.csv", "text,label\n"+strings.Repeat("ab,x\nc,y\n", rows/2))
+	for _, after := range []int32{0, 1000} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if after == 0 {
+			cancel()
+		}
+		var encoded atomic.Int32
+		encode := func(text, pair string) (Encoding, error) {
+			if encoded.Add(1) == after {
+				cancel()
+			}
+			return byteEncode(0)(text, pair)
+		}
+		s, err := Load(ctx, path, LoadOptions{Encode: encode, Workers: 2, MemoryLimit: 1, Dir: t.TempDir()})
+		if s != nil || !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), path+": ") {
+			t.Errorf("cancelled after %d texts: error %v", after, err)
+		}
+		if n := encoded.Load(); n > after+20*chunkRecords {
+			t.Errorf("cancelled after %d texts, %d were encoded", after, n)
+		}
+		cancel()
 	}
 }

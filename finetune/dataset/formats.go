@@ -14,14 +14,35 @@ import (
 )
 
 // csvRows reads RFC 4180: fields in quotes may hold commas, quotes (doubled)
-// and line ends.
+// and line ends. Blank lines are skipped, but in a file of one column they are
+// rows with an empty field.
 type csvRows struct {
 	path string
+	in   *lineCounter
 	csv  *csv.Reader
+
+	single bool     // there is one column
+	line   int      // of the next row, where there is one column
+	held   []string // the row that comes after blank lines
+	at     int      // its line
+	ended  bool     // there is none, and at is the line after the last
+}
+
+// lineCounter counts the line ends that are read.
+type lineCounter struct {
+	in io.Reader
+	n  int
+}
+
+func (c *lineCounter) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.n += bytes.Count(p[:n], []byte("\n"))
+	return n, err
 }
 
 func openCSV(path string, in *bufio.Reader) (rowReader, []string, error) {
-	r := &csvRows{path: path, csv: csv.NewReader(in)}
+	lines := &lineCounter{in: in}
+	r := &csvRows{path: path, in: lines, csv: csv.NewReader(lines)}
 	header, err := r.csv.Read()
 	if err == io.EOF {
 		return nil, nil, fmt.Errorf("%s: the file is empty; it needs a header line and records", path)
@@ -31,10 +52,44 @@ func openCSV(path string, in *bufio.Reader) (rowReader, []string, error) {
 	}
 	header = append([]string(nil), header...)
 	r.csv.ReuseRecord = true
+	if r.single = len(header) == 1; r.single {
+		line, _ := r.csv.FieldPos(0)
+		r.line = lineAfter(line, header)
+	}
 	return r, header, checkHeader(path, header)
 }
 
+// lineAfter returns the line after a row of one field, which may have line ends
+// in it.
+func lineAfter(line int, fields []string) int { return line + strings.Count(fields[0], "\n") + 1 }
+
 func (r *csvRows) next() ([]string, int, error) {
+	if !r.single {
+		return r.read()
+	}
+	if r.held == nil && !r.ended {
+		var err error
+		if r.held, r.at, err = r.read(); err == io.EOF {
+			r.ended, r.at = true, r.in.n+1
+		} else if err != nil {
+			return nil, 0, err
+		}
+	}
+	line := r.line
+	switch {
+	case line < r.at: // csv.Reader skipped it
+		r.line++
+		return []string{""}, line, nil
+	case r.ended:
+		return nil, 0, io.EOF
+	}
+	fields := r.held
+	r.held, r.line = nil, lineAfter(line, fields)
+	return fields, line, nil
+}
+
+// read returns the next row that is not blank.
+func (r *csvRows) read() ([]string, int, error) {
 	fields, err := r.csv.Read()
 	if err == io.EOF {
 		return nil, 0, io.EOF
@@ -68,6 +123,8 @@ func (r *csvRows) wrap(err error) error {
 
 // tsvRows reads fields between tabs, as GLUE is written: no quoting, so a
 // quote is a character like any other and a field holds no tab or line end.
+// Blank lines are skipped, but in a file of one column they are rows with an
+// empty field.
 type tsvRows struct {
 	path   string
 	in     *bufio.Reader
@@ -93,12 +150,15 @@ func openTSV(path string, in *bufio.Reader) (rowReader, []string, error) {
 
 func (r *tsvRows) next() ([]string, int, error) {
 	var line []byte
-	for len(line) == 0 { // blank lines separate nothing
+	for {
 		var err error
 		if line, err = readLine(r.in, &r.buf); err != nil {
 			return nil, 0, err
 		}
 		r.line++
+		if len(line) > 0 || r.width == 1 {
+			break
+		}
 	}
 	r.fields = r.fields[:0]
 	for rest, more := string(line), true; more; {

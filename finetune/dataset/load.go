@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,8 +54,9 @@ const (
 
 // Load reads and tokenises a whole file. The result does not depend on the
 // number of workers. At any time some chunks for each worker are in memory, and
-// no more.
-func Load(path string, opt LoadOptions) (*Set, error) {
+// no more. When ctx ends, Load stops before the next chunk; the error wraps that
+// of ctx.
+func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -79,7 +81,7 @@ func Load(path string, opt LoadOptions) (*Set, error) {
 	go func() {
 		defer close(order)
 		defer close(work)
-		readErr <- readChunks(r, work, order, stop)
+		readErr <- readChunks(ctx, r, work, order, stop)
 	}()
 
 	s := newSetBuilder(path, r.Columns(), opt)
@@ -119,8 +121,11 @@ func Load(path string, opt LoadOptions) (*Set, error) {
 }
 
 // readChunks hands each chunk to a worker and, in order, to the assembler.
-func readChunks(r *Reader, work, order chan<- *chunk, stop <-chan struct{}) error {
+func readChunks(ctx context.Context, r *Reader, work, order chan<- *chunk, stop <-chan struct{}) error {
 	for {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%s: %w", r.path, err)
+		}
 		c := &chunk{records: make([]Record, 0, chunkRecords), done: make(chan struct{})}
 		var err error
 		for bytes := 0; len(c.records) < chunkRecords && bytes < chunkBytes; {

@@ -36,7 +36,7 @@ func byteEncode(base int64) Encode {
 // load loads a file into a set that the test closes.
 func load(t *testing.T, path string, opt LoadOptions) *Set {
 	t.Helper()
-	s, err := Load(path, opt)
+	s, err := Load(t.Context(), path, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestLoadErrors(t *testing.T) {
 		{"early error", "text,label\nfail,a\n" + strings.Repeat("ok,a\n", 50000), nil, "a.csv:2: cannot"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Load(write(t, "a.csv", c.content), LoadOptions{Encode: byteEncode(0), Classes: c.classes})
+			_, err := Load(t.Context(), write(t, "a.csv", c.content), LoadOptions{Encode: byteEncode(0), Classes: c.classes})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
