@@ -710,7 +710,7 @@ func TestSamplesMatchRuntime(t *testing.T) {
 			}
 			rows += int(logits.Shape[0])
 		}
-		if rows != 4 {
+		if rows != 5 {
 			t.Errorf("%d samples", rows)
 		}
 		session.Close()

@@ -85,25 +85,35 @@ func predictFile(cmd *cobra.Command, p *exporter.Predictor, path string, opt dat
 	}
 	defer r.Close()
 	var inputs []tokenize.Input
+	var lines []int // of the inputs
 	for n := 0; ; n++ {
 		record, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			if n == 0 {
 				return fmt.Errorf("%s: no records after the header", path)
 			}
-			return predict(cmd, p, inputs)
+			return atLine(predict(cmd, p, inputs), path, lines)
 		}
 		if err != nil {
 			return err
 		}
-		inputs = append(inputs, pairOf(record.Text, record.Pair))
+		inputs, lines = append(inputs, pairOf(record.Text, record.Pair)), append(lines, record.Line)
 		if len(inputs) == predictChunk {
 			if err := predict(cmd, p, inputs); err != nil {
-				return err
+				return atLine(err, path, lines)
 			}
-			inputs = inputs[:0]
+			inputs, lines = inputs[:0], lines[:0]
 		}
 	}
+}
+
+// atLine names the line of a file that an error of one of its texts is about.
+func atLine(err error, path string, lines []int) error {
+	var text *tokenize.TextError
+	if errors.As(err, &text) {
+		return fmt.Errorf("%s:%d: %w", path, lines[text.Index], text.Err)
+	}
+	return err
 }
 
 // inputsOf makes inputs of texts of the command line, each with its second text
