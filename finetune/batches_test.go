@@ -3,8 +3,13 @@ package finetune
 import (
 	"iter"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -186,5 +191,61 @@ func TestShuffleIsUniform(t *testing.T) {
 				t.Errorf("%d at place %d in %d of %d rounds", v, place, n, rounds)
 			}
 		}
+	}
+}
+
+// While a batch is in use the next are tokenised.
+func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
+	const early, late = 256, 3 * megabatch // read at once; kept as texts
+	var encoded atomic.Int32
+	encode := func(text, _ string) (dataset.Encoding, error) {
+		encoded.Add(1)
+		return dataset.Encoding{IDs: make([]int64, len(text))}, nil
+	}
+	path := filepath.Join(t.TempDir(), "a.csv")
+	if err := os.WriteFile(path, []byte("text\n"+strings.Repeat("some\n", early+late)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	set, err := dataset.Load(t.Context(), path, dataset.LoadOptions{
+		Options: dataset.Options{Unlabelled: true}, Encode: encode, MemoryLimit: 1, KeepTexts: true, Dir: t.TempDir(), Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	c := tinyConfig(t)
+	n, err := newNetwork(c.Model, &c.Settings, []string{"a", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+	f := &feeder{net: n, set: set, inputs: n.suffix.Inputs}
+	order := newTrainingOrder(selection{set, set.All(), 1, 64}, 1, 0)
+	want := encoded.Load()
+	texts := func(lo, hi int) { // that are wanted of this part of the order
+		for i := lo; i < min(hi, set.Len()); i++ {
+			if order.shuffled.at(i) >= set.Tokenised() {
+				want++
+			}
+		}
+	}
+	texts(0, megabatch)
+	at := 0
+	for _, err := range f.batches(t.Context(), order.from(0)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at++; at%megabatch != 0 {
+			continue
+		}
+		texts(at, at+megabatch) // while the last batch of a megabatch is in use
+		for until := time.Now().Add(5 * time.Second); encoded.Load() < want && time.Now().Before(until); {
+			time.Sleep(time.Millisecond)
+		}
+		if n := encoded.Load(); n != want {
+			t.Fatalf("%d texts are tokenised when batch %d is in use, want %d", n, at, want)
+		}
+	}
+	if at != order.batches() || set.Tokenised() != early {
+		t.Errorf("%d batches, %d examples tokenised at once", at, set.Tokenised())
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/internal/parallel"
+	"github.com/ftk-go/ftk/internal/version"
 	"github.com/ftk-go/ftk/models"
 )
 
@@ -41,10 +42,11 @@ type scratch struct {
 func newFeatures(ctx context.Context, f *frozen, fd *feeder, c *Config) (*features, error) {
 	out := &features{frozen: f, config: c, scratch: scratch{batch: batch{inputs: map[string]ort.Array{}}}}
 	set := fd.set
-	key, err := f.key(set)
-	if err != nil {
-		return nil, err
+	if set.Tokenised() < set.Len() { // what features would take is not known
+		c.emit(Features{Examples: set.Len()})
+		return out, nil
 	}
+	key := out.key(set)
 	var path string
 	if c.Workspace != nil {
 		path = filepath.Join(c.Workspace.CacheDir(), key[:32]+featureSuffix)
@@ -115,16 +117,17 @@ func (f *features) find(path, key string, set *dataset.Set) bool {
 	return true
 }
 
-// key names the features of a set: what computes them, of what, and along which
-// axes they are without padding.
-func (f *frozen) key(set *dataset.Set) (string, error) {
+// key names the features of a set: what computes them, of what tokens of which
+// texts, and along which axes they are without padding.
+func (f *features) key(set *dataset.Set) string {
 	h := sha256.New()
-	fmt.Fprintln(h, featureMagic, f.hash, f.engine.name(), parallel.Threads())
+	fmt.Fprintln(h, featureMagic, version.String(), f.hash, f.engine.name(), parallel.Threads(), f.config.Tokenizer.Hash(), f.config.MaxLength)
 	for _, c := range f.net.parts.Boundary {
 		fmt.Fprintln(h, c.SeqAxis)
 	}
-	err := set.Hash(h)
-	return hex.EncodeToString(h.Sum(nil)), err
+	content := set.Hash()
+	h.Write(content[:])
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 var errNotStorable = errors.New("the boundary cannot be stored by example")

@@ -25,7 +25,7 @@ import (
 // frozenPart reads the task's evaluation examples and cuts a fresh network.
 func frozenPart(t *testing.T, c Config) (*dataset.Set, *network, *frozen) {
 	t.Helper()
-	set, err := dataset.Load(t.Context(), c.Eval, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
+	set, err := dataset.Load(t.Context(), c.Eval, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

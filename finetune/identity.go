@@ -19,7 +19,7 @@ import (
 type identity struct {
 	Model     string `json:"model"` // hash of the backbone's initializers
 	Tokenizer string `json:"tokenizer"`
-	Train     string `json:"train"` // of tokens and labels
+	Train     string `json:"train"` // of texts and labels
 	Eval      string `json:"eval"`
 	Threads   int    `json:"threads"`
 	Order     int    `json:"order"` // orderVersion
@@ -153,21 +153,20 @@ func (h modelHash) sparse(name string, s *graph.SparseTensor) error {
 	return errors.Join(h.tensor("values", s.Values), h.tensor("indices", s.Indices))
 }
 
-// hashSet names what is trained on: tokens, the classes of the examples as a
-// list of numbers, and the labels.
+// hashSet names what is trained on: texts, the classes of the examples as a list
+// of numbers, and the labels.
 func hashSet(s *dataset.Set) (string, error) {
 	h := sha256.New()
-	if err := s.Hash(h); err != nil {
-		return "", err
-	}
+	content := s.Hash()
+	h.Write(content[:])
 	text := bufio.NewWriter(h)
 	separator := byte('[')
-	for e, err := range s.Scan(0, s.Len()) {
+	for class, err := range s.ExampleClasses() {
 		if err != nil {
 			return "", err
 		}
 		text.WriteByte(separator)
-		text.WriteString(strconv.Itoa(int(e.Class)))
+		text.WriteString(strconv.Itoa(int(class)))
 		separator = ' '
 	}
 	fmt.Fprintf(text, "] %v", s.Classes.Names)

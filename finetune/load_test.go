@@ -35,7 +35,7 @@ func BenchmarkLoad(b *testing.B) {
 		encode dataset.Encode
 	}{
 		{"records", func(string, string) (dataset.Encoding, error) { return one, nil }},
-		{"tokens", encoder(tok, 128)},
+		{"tokens", encoder(tok, 128, 0)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			read := 0

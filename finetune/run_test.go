@@ -161,6 +161,10 @@ func TestDataInFilesTrainsTheSame(t *testing.T) {
 			switch e := e.(type) {
 			case Reading:
 				read = e.Examples
+			case Loaded: // 256 are read and tokenised at a time
+				if want := map[string]int{"none": 256, "backbone": 300}[freeze]; e.Tokenised != want {
+					t.Errorf("freeze %s: %d examples are tokenised before training, want %d", freeze, e.Tokenised, want)
+				}
 			case Step:
 				if e.Step == 7 {
 					cancel()
@@ -240,7 +244,7 @@ func TestDataIsLost(t *testing.T) {
 // A run is resumed on the same data, whose hash stays what it was.
 func TestHashOfSet(t *testing.T) {
 	c := tinyConfig(t)
-	set, err := dataset.Load(t.Context(), c.Train, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64)})
+	set, err := dataset.Load(t.Context(), c.Train, dataset.LoadOptions{Encode: encoder(c.Tokenizer, 64, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,9 +257,8 @@ func TestHashOfSet(t *testing.T) {
 		classes = append(classes, e.Class)
 	}
 	h := sha256.New()
-	if err := set.Hash(h); err != nil {
-		t.Fatal(err)
-	}
+	content := set.Hash()
+	h.Write(content[:])
 	fmt.Fprint(h, classes, set.Classes.Names)
 	if got, err := hashSet(set); err != nil || got != hex.EncodeToString(h.Sum(nil)) {
 		t.Errorf("hash %s, %v", got, err)

@@ -100,7 +100,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 	classes := dataset.NewClasses(t.Record.Labels)
 	o := dataset.LoadOptions{
 		Options: dataset.Options{Columns: columns, Prefer: t.Record.Columns},
-		Encode:  encoder(t.config.Tokenizer, t.config.MaxLength), Workers: t.config.Threads, Classes: &classes,
+		Encode:  t.encoder(), KeepTexts: true, Workers: t.config.Threads, Classes: &classes,
 		Dir: t.dir, MemoryLimit: setMemory, Progress: func(p dataset.Progress) { progress(Reading(p)) },
 	}
 	set, err := dataset.Load(ctx, path, o)
@@ -123,7 +123,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 // Samples runs texts through the trained graph and returns the batches, inputs
 // of the whole model with their logits, for exporter's check.
 func (t *Trained) Samples(ctx context.Context, texts []dataset.Record) ([]exporter.Sample, error) {
-	set, err := dataset.FromRecords(texts, encoder(t.config.Tokenizer, t.config.MaxLength))
+	set, err := dataset.FromRecords(texts, t.encoder())
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +155,11 @@ func (t *Trained) Samples(ctx context.Context, texts []dataset.Record) ([]export
 	return samples, err
 }
 
+func (t *Trained) encoder() dataset.Encode {
+	return encoder(t.config.Tokenizer, t.config.MaxLength, t.network.info.VocabSize)
+}
+
 func (t *Trained) feeder(ctx context.Context, set *dataset.Set) (*feeder, error) {
-	if err := checkSet(set, t.network.info); err != nil {
-		return nil, err
-	}
 	return newFeeder(ctx, t.network, set, t.frozen, &t.config)
 }
 

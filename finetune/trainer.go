@@ -132,7 +132,8 @@ var setMemory int64
 // load reads the data sets.
 func (t *trainer) load(ctx context.Context, info *models.Info) error {
 	o := dataset.LoadOptions{
-		Options: dataset.Options{Columns: t.Columns}, Encode: encoder(t.Tokenizer, t.MaxLength), Workers: t.Threads,
+		Options: dataset.Options{Columns: t.Columns}, Encode: encoder(t.Tokenizer, t.MaxLength, info.VocabSize), Workers: t.Threads,
+		KeepTexts:   t.Freeze == "none", // or the size of features would not be known
 		MemoryLimit: setMemory, Progress: func(p dataset.Progress) { t.emit(Reading(p)) },
 	}
 	if t.Workspace != nil {
@@ -161,19 +162,6 @@ func (t *trainer) load(ctx context.Context, info *models.Info) error {
 		}
 		t.evalExamples = t.eval.All()
 	}
-	for _, s := range []*dataset.Set{t.train, t.eval} {
-		if err := checkSet(s, info); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkSet tells whether the model has an embedding for every token.
-func checkSet(s *dataset.Set, info *models.Info) error {
-	if id := s.MaxID(); info.VocabSize > 0 && id >= info.VocabSize {
-		return fmt.Errorf("the tokenizer does not fit the model: it gives token id %d, the model has %d embeddings", id, info.VocabSize)
-	}
 	return nil
 }
 
@@ -198,13 +186,20 @@ func maxLength(wanted int, info *models.Info, tok *tokenize.Tokenizer) (int, err
 const defaultMaxLength = 256
 
 // encoder gives the model's view of a text; a pair of which the second text is
-// empty is a single text.
-func encoder(tok *tokenize.Tokenizer, maxLength int) dataset.Encode {
+// empty is a single text. The model has embeddings for so many tokens (0: not
+// known); another is an error.
+func encoder(tok *tokenize.Tokenizer, maxLength int, vocabulary int64) dataset.Encode {
 	o := tokenize.Options{MaxLength: maxLength, IDsOnly: true}
+	fits := vocabulary == 0 || tok.MaxID() < vocabulary
 	return func(text, pair string) (dataset.Encoding, error) {
 		e, err := tok.EncodeInput(tokenize.Input{Text: text, Pair: pair, HasPair: pair != ""}, o)
 		if err != nil {
 			return dataset.Encoding{}, err
+		}
+		for _, id := range e.IDs {
+			if !fits && id >= vocabulary {
+				return dataset.Encoding{}, fmt.Errorf("the tokenizer does not fit the model: it gives token id %d, the model has %d embeddings", id, vocabulary)
+			}
 		}
 		return dataset.Encoding{IDs: e.IDs, TypeIDs: e.TypeIDs}, nil
 	}
@@ -218,7 +213,7 @@ func (t *trainer) selection() selection {
 // announce tells what will be trained.
 func (t *trainer) announce() error {
 	limit := 0
-	for e, err := range t.train.Scan(0, t.train.Len()) {
+	for e, err := range t.train.Scan(0, t.train.Tokenised()) {
 		if err != nil {
 			return err
 		}
@@ -228,7 +223,7 @@ func (t *trainer) announce() error {
 	}
 	t.emit(Loaded{
 		Examples: t.examples.Len(), EvalExamples: t.evalExamples.Len(), Labels: t.train.Classes.Names, Columns: t.train.Columns,
-		MaxLength: t.MaxLength, AtMaxLength: limit, Trainable: t.net.weights.count(), Frozen: t.net.frozen(), Steps: t.steps,
+		MaxLength: t.MaxLength, AtMaxLength: limit, Tokenised: t.train.Tokenised(), Trainable: t.net.weights.count(), Frozen: t.net.frozen(), Steps: t.steps,
 	})
 	for _, s := range []*dataset.Set{t.train, t.eval} {
 		if s.EmptyTexts > 0 {

@@ -78,7 +78,7 @@ func TestWithoutMaskTextsAreAlone(t *testing.T) {
 		for i, text := range texts {
 			records[i].Text = text
 		}
-		set, err := dataset.FromRecords(records, encoder(c.Tokenizer, 64))
+		set, err := dataset.FromRecords(records, encoder(c.Tokenizer, 64, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

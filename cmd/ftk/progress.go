@@ -81,7 +81,11 @@ func (p *trainingProgress) event(e finetune.Event) {
 		say("%s examples to train on, %s to evaluate, %d labels; columns: %s", count(int64(e.Examples)), count(int64(e.EvalExamples)), len(e.Labels), columns(e.Columns))
 		say("%s values trained, %s frozen; %d steps", count(e.Trainable), count(e.Frozen), e.Steps)
 		if e.AtMaxLength > 0 {
-			say("%s examples are %d tokens long, the most there can be (--max-length): they are probably cut", count(int64(e.AtMaxLength)), e.MaxLength)
+			of := ""
+			if e.Tokenised < e.Examples {
+				of = fmt.Sprintf(" of the first %s", count(int64(e.Tokenised)))
+			}
+			say("%s examples%s are %d tokens long, the most there can be (--max-length): they are probably cut", count(int64(e.AtMaxLength)), of, e.MaxLength)
 		}
 	case finetune.Features:
 		switch {

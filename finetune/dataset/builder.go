@@ -1,9 +1,11 @@
 package dataset
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"math"
 	"os"
 	"strings"
@@ -12,18 +14,26 @@ import (
 // setBuilder assembles a Set from examples in order.
 type setBuilder struct {
 	Set
-	given   bool   // classes are given, others are an error
-	dir     string // of the files
-	limit   int64  // bytes from which on there are files
-	spilled bool
+	given     bool   // classes are given, others are an error
+	dir       string // of the files
+	limit     int64  // bytes from which on there are files
+	spilled   bool
+	keepTexts bool // once it is spilled
+	content   hash.Hash
+	scratch   []byte
 }
+
+// late tells whether texts are kept of what is still to come.
+func (b *setBuilder) late() bool { return b.spilled && b.keepTexts }
 
 // memoryLimit is how many bytes of a set are in memory where nothing else is
 // said: as many as a hundred thousand short texts take.
 const memoryLimit = 8 << 20
 
 func newSetBuilder(path string, columns Columns, opt LoadOptions) *setBuilder {
-	b := &setBuilder{Set: Set{Path: path, Columns: columns, shortest: Example{Length: math.MaxInt}}, dir: opt.Dir, limit: opt.MemoryLimit}
+	b := &setBuilder{Set: Set{Path: path, Columns: columns, shortest: Example{Length: math.MaxInt}}, dir: opt.Dir, limit: opt.MemoryLimit,
+		keepTexts: opt.KeepTexts, content: sha256.New()}
+	b.texts.encode = opt.Encode
 	if b.dir == "" {
 		b.dir = os.TempDir()
 	}
@@ -53,6 +63,7 @@ func FromRecords(records []Record, encode Encode) (*Set, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("text %d: %w", i+1, err), b.Close())
 		}
+		b.name(r)
 		b.add(e, 0)
 		if err := b.settle(); err != nil {
 			return nil, errors.Join(err, b.Close())
@@ -65,18 +76,35 @@ var errNoTokens = errors.New("the tokenizer gives no token at all, not even a sp
 
 // addChunk appends the examples of a chunk.
 func (b *setBuilder) addChunk(c *chunk) error {
-	for i, e := range c.encoded {
+	late := b.late()
+	if c.err != nil && !late {
+		return c.err
+	}
+	for i, r := range c.records {
 		var class int32
 		if b.Labelled() {
 			var err error
-			if class, err = b.class(c.records[i]); err != nil {
+			if class, err = b.class(r); err != nil {
 				return err
 			}
 			b.perClass[class]++
 		}
-		b.add(e, class)
+		b.name(r)
+		if late {
+			b.addText(r, class)
+		} else {
+			b.add(c.encoded[i], class)
+		}
 	}
 	return b.settle()
+}
+
+// name makes the texts of a record part of what Hash names the set by.
+func (b *setBuilder) name(r Record) {
+	for _, text := range []string{r.Text, r.Pair} {
+		b.scratch = append(binary.AppendUvarint(b.scratch[:0], uint64(len(text))), text...)
+		b.content.Write(b.scratch)
+	}
 }
 
 func (b *setBuilder) class(rec Record) (int32, error) {
@@ -97,9 +125,6 @@ func (b *setBuilder) class(rec Record) (int32, error) {
 
 func (b *setBuilder) add(e Encoding, class int32) {
 	n := len(e.IDs)
-	for _, id := range e.IDs {
-		b.maxID = max(b.maxID, uint32(id))
-	}
 	b.low.add(b.tokens, n, e.IDs, 0)
 	b.high.add(b.tokens, n, e.IDs, 16)
 	b.types.add(b.tokens, n, e.TypeIDs, 0)
@@ -107,9 +132,15 @@ func (b *setBuilder) add(e Encoding, class int32) {
 		b.shortest = Example{Number: b.length, Start: b.tokens, Length: n, Class: class}
 	}
 	b.tokens += int64(n)
+	b.tokenised++
+	b.enter(b.tokens, class)
+}
+
+// enter makes an example's entry in the index.
+func (b *setBuilder) enter(end int64, class int32) {
 	b.length++
 	entry := b.index.extend(indexBytes)
-	binary.LittleEndian.PutUint64(entry, uint64(b.tokens))
+	binary.LittleEndian.PutUint64(entry, uint64(end))
 	binary.LittleEndian.PutUint32(entry[8:], uint32(class))
 }
 
@@ -147,7 +178,7 @@ func (b *setBuilder) full(err error) error {
 	if errors.As(err, &path) {
 		err = path.Err // the file's own name says nothing
 	}
-	return fmt.Errorf("%s: its tokens cannot be kept in %s: %w; let ftk write there, and have room for about two bytes a token and twelve an example", b.Path, b.dir, err)
+	return fmt.Errorf("%s: its tokens cannot be kept in %s: %w; let ftk write there, and have as much room as the file takes", b.Path, b.dir, err)
 }
 
 // finish writes what is left and puts the classes in their order.
@@ -169,5 +200,6 @@ func (b *setBuilder) finish() (*Set, error) {
 		b.perClass = counts
 		b.shortest.Class = b.number[b.shortest.Class]
 	}
+	b.hash = [sha256.Size]byte(b.content.Sum(nil))
 	return &b.Set, nil
 }

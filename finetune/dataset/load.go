@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type LoadOptions struct {
 	Workers     int            // goroutines that tokenise; 0: GOMAXPROCS
 	Dir         string         // for the files of a set that is large; "": that for temporary files
 	MemoryLimit int64          // bytes of a set from which on it is in files; 0: 8 MiB
+	KeepTexts   bool           // from there on keep texts, and tokenise an example when it is asked for
 	Progress    func(Progress) // called every so often and at the end, by the caller's goroutine; may be nil
 }
 
@@ -52,8 +54,8 @@ const (
 	chunkBytes   = 1 << 20
 )
 
-// Load reads and tokenises a whole file. The result does not depend on the
-// number of workers. At any time some chunks for each worker are in memory, and
+// Load reads a whole file, and tokenises it, or as much as LoadOptions.KeepTexts
+// says. The result does not depend on the number of workers. At any time some chunks for each worker are in memory, and
 // no more. When ctx ends, Load stops before the next chunk; the error wraps that
 // of ctx.
 func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
@@ -69,10 +71,13 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	work := make(chan *chunk)
 	order := make(chan *chunk, 2*opt.Workers) // chunks in file order
 	stop := make(chan struct{})
+	var late atomic.Bool // texts are kept from here on
 	for range opt.Workers {
 		go func() {
 			for c := range work {
-				c.encode(opt.Encode, path)
+				if !late.Load() {
+					c.encode(opt.Encode, path)
+				}
 				close(c.done)
 			}
 		}()
@@ -95,9 +100,8 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	for c := range order {
 		<-c.done
 		if err == nil {
-			if err = c.err; err == nil {
-				err = s.addChunk(c)
-			}
+			err = s.addChunk(c)
+			late.Store(s.late())
 			if err != nil {
 				close(stop)
 			}

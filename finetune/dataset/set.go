@@ -1,20 +1,20 @@
 package dataset
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 )
 
-// Set is a tokenised data set; no text is kept. Token ids lie end to end, 16
-// bits each where the vocabulary allows and 32 where it does not, and token
-// types beside them where there are any. An index has, for each example, where
-// it ends and its class. While all of it takes no more than
-// LoadOptions.MemoryLimit it is in memory; beyond, it is in files, which are
-// read without being mapped, and what is in memory does not grow with the number
-// of examples.
+// Set is a tokenised data set. Token ids lie end to end, 16 bits each where the
+// vocabulary allows and 32 where it does not, and token types beside them where
+// there are any. An index has, for each example, where it ends and its class.
+// While all of it takes no more than LoadOptions.MemoryLimit it is in memory;
+// beyond, it is in files, which are read without being mapped, and what is in
+// memory does not grow with the number of examples. Of what comes beyond, the
+// texts may be kept instead of the tokens: see LoadOptions.KeepTexts.
 //
 // Its methods but Close may be called by several goroutines at once.
 type Set struct {
@@ -25,16 +25,18 @@ type Set struct {
 	EmptyTexts     int // examples whose text is empty (they train on the special tokens alone)
 	FirstEmptyLine int
 
-	length   int
-	tokens   int64
-	maxID    uint32
-	shortest Example
-	perClass []int   // examples of each class
-	number   []int32 // class by number in the index; nil: they are the same
+	length    int
+	tokenised int   // examples of which the tokens are kept, the first ones
+	tokens    int64 // of these
+	shortest  Example
+	hash      [sha256.Size]byte
+	perClass  []int   // examples of each class
+	number    []int32 // class by number in the index; nil: they are the same
 
-	index     column // of each example: end of its tokens (uint64), number of its class (uint32)
+	index     column // of each example: end of its tokens, or of its text (uint64), number of its class (uint32)
 	low, high tokenColumn
 	types     tokenColumn
+	texts     texts
 }
 
 // indexBytes is the size of an example's entry in the index.
@@ -43,7 +45,7 @@ const indexBytes = 12
 // Example says where an example is in a set, and what its class is.
 type Example struct {
 	Number int   // from 0
-	Start  int64 // tokens of the set before it
+	Start  int64 // tokens of the set before it; 0 where the text is kept
 	Length int   // tokens of it
 	Class  int32 // 0 in unlabelled data
 }
@@ -51,21 +53,33 @@ type Example struct {
 // Len returns the number of examples.
 func (s *Set) Len() int { return s.length }
 
-// Tokens returns the number of tokens of all examples.
+// Tokens returns the number of tokens of all examples that are tokenised.
 func (s *Set) Tokens() int64 { return s.tokens }
 
 // Labelled tells whether the examples have classes.
 func (s *Set) Labelled() bool { return s.Columns.Label != "" }
 
-// MaxID returns the largest token id.
-func (s *Set) MaxID() int64 { return int64(s.maxID) }
-
-// Shortest returns the first of the examples with the fewest tokens.
+// Shortest returns the first of the examples with the fewest tokens, of those
+// that are tokenised.
 func (s *Set) Shortest() Example { return s.shortest }
 
 // Example returns example i.
 func (s *Set) Example(i int) (Example, error) {
-	first := max(i-1, 0) // the end of the one before is where this one starts
+	e, err := s.entry(i)
+	if err != nil || i < s.tokenised {
+		return e, err
+	}
+	t, err := s.tokensOf(i)
+	return Example{Number: i, Length: len(t.IDs), Class: e.Class}, err
+}
+
+// entry returns example i as the index has it: where the text is kept, Start and
+// Length are bytes of it.
+func (s *Set) entry(i int) (Example, error) {
+	first := i - 1 // the end of the one before is where this one starts
+	if i == 0 || i == s.tokenised {
+		first = i
+	}
 	raw, buf, err := s.index.at(int64(first)*indexBytes, (i-first+1)*indexBytes)
 	defer buf.release()
 	if err != nil {
@@ -88,12 +102,24 @@ func (s *Set) example(i int, start int64, entry []byte) Example {
 	return Example{Number: i, Start: start, Length: int(end - start), Class: class}
 }
 
-// scanEntries is how many entries of the index Scan reads at a time.
+// scanEntries is how many entries of the index are read at a time.
 const scanEntries = 1024
 
-// Scan yields the examples from number lo to before hi. An error ends it.
+// ExampleClasses yields the class of each example. An error ends it.
+func (s *Set) ExampleClasses() iter.Seq2[int32, error] {
+	return func(yield func(int32, error) bool) {
+		var e Example
+		class := func(e Example, err error) bool { return yield(e.Class, err) }
+		for at := 0; at < s.length && s.scanBlock(at, min(scanEntries, s.length-at), &e, class); at += scanEntries {
+		}
+	}
+}
+
+// Scan yields the examples from number lo to before hi, of those that are
+// tokenised. An error ends it.
 func (s *Set) Scan(lo, hi int) iter.Seq2[Example, error] {
 	return func(yield func(Example, error) bool) {
+		hi = min(hi, s.tokenised)
 		if lo >= hi {
 			return
 		}
@@ -128,7 +154,20 @@ func (s *Set) scanBlock(at, n int, e *Example, yield func(Example, error) bool) 
 }
 
 // IDs writes the token ids of an example to the front of dst.
-func (s *Set) IDs(e Example, dst []int64) error { return s.ids(e.Start, dst[:e.Length]) }
+func (s *Set) IDs(e Example, dst []int64) error {
+	if e.Number >= s.tokenised {
+		return s.late(e, dst, func(t Encoding) []int64 { return t.IDs })
+	}
+	return s.ids(e.Start, dst[:e.Length])
+}
+
+// late writes a part of the tokens of an example whose text is kept.
+func (s *Set) late(e Example, dst []int64, part func(Encoding) []int64) error {
+	t, err := s.tokensOf(e.Number)
+	clear(dst[:e.Length])
+	copy(dst[:e.Length], part(t))
+	return err
+}
 
 // ids fills dst with the ids of the tokens from start on.
 func (s *Set) ids(start int64, dst []int64) error {
@@ -143,7 +182,12 @@ func (s *Set) ids(start int64, dst []int64) error {
 }
 
 // Types writes the token types of an example to the front of dst.
-func (s *Set) Types(e Example, dst []int64) error { return s.typesFrom(e.Start, dst[:e.Length]) }
+func (s *Set) Types(e Example, dst []int64) error {
+	if e.Number >= s.tokenised {
+		return s.late(e, dst, func(t Encoding) []int64 { return t.TypeIDs })
+	}
+	return s.typesFrom(e.Start, dst[:e.Length])
+}
 
 func (s *Set) typesFrom(start int64, dst []int64) error {
 	clear(dst)
@@ -158,64 +202,13 @@ func (s *Set) lost(err error) error {
 	return fmt.Errorf("%s: what was read of it cannot be read back: %w", s.Path, err)
 }
 
-// Hash writes everything the model sees of the examples (ids, types,
-// lengths; not the classes) to w, for use as a cache key.
-func (s *Set) Hash(w io.Writer) error {
-	buf := make([]byte, 0, 1<<14)
-	put := func(b ...byte) error {
-		if len(buf)+len(b) > cap(buf) {
-			if _, err := w.Write(buf); err != nil {
-				return err
-			}
-			buf = buf[:0]
-		}
-		buf = append(buf, b...)
-		return nil
-	}
-	put32 := func(v uint32) error { return put(byte(v), byte(v>>8), byte(v>>16), byte(v>>24)) }
-	if err := put32(uint32(s.length)); err != nil {
-		return err
-	}
-	for e, err := range s.Scan(0, s.length) {
-		if err == nil {
-			err = put32(uint32(e.Length))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := s.eachToken(s.ids, func(v int64) error { return put32(uint32(v)) }); err != nil {
-		return err
-	}
-	if s.types.size > 0 {
-		if err := s.eachToken(s.typesFrom, func(v int64) error { return put(byte(v)) }); err != nil {
-			return err
-		}
-	}
-	_, err := w.Write(buf)
-	return err
-}
-
-// eachToken reads a number of each token in order.
-func (s *Set) eachToken(read func(start int64, dst []int64) error, each func(int64) error) error {
-	var block [4096]int64
-	for at := int64(0); at < s.tokens; at += int64(len(block)) {
-		part := block[:min(int64(len(block)), s.tokens-at)]
-		if err := read(at, part); err != nil {
-			return err
-		}
-		for _, v := range part {
-			if err := each(v); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
+// Hash names the texts of the examples and their order; neither classes nor how
+// they are tokenised.
+func (s *Set) Hash() [sha256.Size]byte { return s.hash }
 
 // columns are all that grow with the number of examples.
 func (s *Set) columns() []*column {
-	return []*column{&s.index, &s.low.column, &s.high.column, &s.types.column}
+	return []*column{&s.index, &s.low.column, &s.high.column, &s.types.column, &s.texts.column}
 }
 
 // Close frees the memory and the files of the set.

@@ -71,11 +71,11 @@ func example(t *testing.T, s *Set, i int) (e Example, ids, types []int64) {
 func classes(t *testing.T, s *Set) []int32 {
 	t.Helper()
 	var all []int32
-	for e, err := range s.Scan(0, s.Len()) {
+	for class, err := range s.ExampleClasses() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, e.Class)
+		all = append(all, class)
 	}
 	return all
 }
@@ -108,8 +108,8 @@ func TestLoad(t *testing.T) {
 		if s.EmptyTexts != 1 || s.FirstEmptyLine != 3 {
 			t.Errorf("empty texts %d at line %d, want 1 at 3", s.EmptyTexts, s.FirstEmptyLine)
 		}
-		if s.MaxID() != b+'d' || s.Tokens() != 10 {
-			t.Errorf("max id %d, tokens %d", s.MaxID(), s.Tokens())
+		if s.Tokens() != 10 || s.Tokenised() != 3 {
+			t.Errorf("%d tokens of %d examples", s.Tokens(), s.Tokenised())
 		}
 	}
 }
@@ -136,31 +136,27 @@ func TestLoadSameForAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
-// hashOf hashes a set with its classes.
+// hashOf hashes all that a set says of its examples.
 func hashOf(t *testing.T, s *Set) [32]byte {
 	t.Helper()
 	h := sha256.New()
-	if err := s.Hash(h); err != nil {
-		t.Fatal(err)
+	for i := range s.Len() {
+		e, ids, types := example(t, s, i)
+		fmt.Fprintln(h, e.Length, e.Class, ids, types)
 	}
-	fmt.Fprint(h, classes(t, s))
+	fmt.Fprint(h, classes(t, s), s.Hash())
 	return [32]byte(h.Sum(nil))
 }
 
-// A hash names cached features and runs, so it stays what it was.
+// A hash names cached features and runs, so it stays what it was: SHA-256 of
+// each text and second text with its length before it.
 func TestHashStays(t *testing.T) {
 	path := write(t, "a.tsv", "text\ttext_pair\tlabel\nab\t\t10\n\t\t9\nc\td\t10\n")
-	for base, want := range map[int64]string{
-		0:     "6e415907db110b42b9f77694af251f0f7e20e5cac80beadd2cd0dd039409d8a9",
-		65500: "9c23139c579b4409fcd4e539b3042deb9a0e83a3234b068d5fb3221f9286f831",
-	} {
-		s := load(t, path, LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(base)})
-		h := sha256.New()
-		if err := s.Hash(h); err != nil {
-			t.Fatal(err)
-		}
-		if got := hex.EncodeToString(h.Sum(nil)); got != want {
-			t.Errorf("ids from %d: hash %s, want %s", base, got, want)
+	const want = "20fc41d419adfec1a5ebc6b95d383eee39711b469251411c1e16f11c9f672ea2"
+	for _, keep := range []bool{false, true} {
+		o := LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(0), MemoryLimit: 1, KeepTexts: keep, Dir: t.TempDir()}
+		if got := load(t, path, o).Hash(); hex.EncodeToString(got[:]) != want {
+			t.Errorf("hash %x, want %s", got, want)
 		}
 	}
 }

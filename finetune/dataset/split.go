@@ -33,16 +33,18 @@ func (s *Set) Split(share float64, seed uint64) (train, eval Examples, err error
 	}
 	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) // "split"
 	chosen := newBitmap(s.Len())
-	for e, err := range s.Scan(0, s.Len()) {
+	number := 0
+	for class, err := range s.ExampleClasses() {
 		if err != nil {
 			return train, eval, err
 		}
-		c := &left[e.Class]
+		c := &left[class]
 		if rng.Uint64N(c.examples) < c.wanted {
-			chosen.set(e.Number)
+			chosen.set(number)
 			c.wanted--
 		}
 		c.examples--
+		number++
 	}
 	chosen.rank()
 	eval.chosen = chosen
