@@ -69,7 +69,7 @@ func (s *Set) Example(i int) (Example, error) {
 	if err != nil || i < s.tokenised {
 		return e, err
 	}
-	t, err := s.tokensOf(i)
+	t, err := s.tokensOf(i, &e)
 	return Example{Number: i, Length: len(t.IDs), Class: e.Class}, err
 }
 
@@ -163,7 +163,7 @@ func (s *Set) IDs(e Example, dst []int64) error {
 
 // late writes a part of the tokens of an example whose text is kept.
 func (s *Set) late(e Example, dst []int64, part func(Encoding) []int64) error {
-	t, err := s.tokensOf(e.Number)
+	t, err := s.tokensOf(e.Number, nil)
 	clear(dst[:e.Length])
 	copy(dst[:e.Length], part(t))
 	return err

@@ -20,9 +20,12 @@ type texts struct {
 	tokens int   // in recent
 }
 
-// recentTokens is how many tokens are kept: some of a megabatch of long texts,
-// several of short ones.
-const recentTokens = 1 << 20
+// So many tokens are kept, of so many examples: those of texts that are sorted
+// by length together.
+const (
+	recentTokens   = 1 << 20
+	recentExamples = 1 << 14
+)
 
 // Tokenised returns how many examples have been tokenised when the set was
 // read: the first ones, or all. The others are tokenised each time they are
@@ -40,17 +43,21 @@ func (b *setBuilder) addText(r Record, class int32) {
 	b.enter(b.texts.size, class)
 }
 
-// tokensOf gives the tokens of an example whose text is kept.
-func (s *Set) tokensOf(number int) (Encoding, error) {
+// tokensOf gives the tokens of an example whose text is kept. What the index
+// has of it may be given, too.
+func (s *Set) tokensOf(number int, at *Example) (Encoding, error) {
 	t := &s.texts
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e, ok := t.recent[number]; ok {
 		return e, nil
 	}
-	at, err := s.entry(number)
-	if err != nil {
-		return Encoding{}, err
+	if at == nil {
+		e, err := s.entry(number)
+		if err != nil {
+			return Encoding{}, err
+		}
+		at = &e
 	}
 	raw, buf, err := t.at(at.Start, at.Length)
 	defer buf.release()
@@ -78,7 +85,7 @@ func (t *texts) keep(number int, e Encoding) {
 	t.recent[number] = e
 	t.queue = append(t.queue, number)
 	t.tokens += len(e.IDs)
-	for t.tokens > recentTokens && len(t.queue) > 1 {
+	for len(t.queue) > recentExamples || t.tokens > recentTokens && len(t.queue) > 1 {
 		t.tokens -= len(t.recent[t.queue[0]].IDs)
 		delete(t.recent, t.queue[0])
 		t.queue = t.queue[1:]
