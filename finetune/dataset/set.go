@@ -156,13 +156,13 @@ func (s *Set) scanBlock(at, n int, e *Example, yield func(Example, error) bool) 
 // IDs writes the token ids of an example to the front of dst.
 func (s *Set) IDs(e Example, dst []int64) error {
 	if e.Number >= s.tokenised {
-		return s.late(e, dst, func(t Encoding) []int64 { return t.IDs })
+		return s.copyTokens(e, dst, func(t Encoding) []int64 { return t.IDs })
 	}
 	return s.ids(e.Start, dst[:e.Length])
 }
 
-// late writes a part of the tokens of an example whose text is kept.
-func (s *Set) late(e Example, dst []int64, part func(Encoding) []int64) error {
+// copyTokens writes a part of the tokens of an example whose text is kept.
+func (s *Set) copyTokens(e Example, dst []int64, part func(Encoding) []int64) error {
 	t, err := s.tokensOf(e.Number, nil)
 	clear(dst[:e.Length])
 	copy(dst[:e.Length], part(t))
@@ -184,7 +184,7 @@ func (s *Set) ids(start int64, dst []int64) error {
 // Types writes the token types of an example to the front of dst.
 func (s *Set) Types(e Example, dst []int64) error {
 	if e.Number >= s.tokenised {
-		return s.late(e, dst, func(t Encoding) []int64 { return t.TypeIDs })
+		return s.copyTokens(e, dst, func(t Encoding) []int64 { return t.TypeIDs })
 	}
 	return s.typesFrom(e.Start, dst[:e.Length])
 }
