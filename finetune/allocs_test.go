@@ -55,6 +55,9 @@ func testStepAllocatesNothing(t *testing.T, freeze string, stored bool) {
 		}
 		tr.opt.fetch(b)
 		tr.drop(p, 0, 0)
+		if err := p.share(groups.weight(0, len(b.examples)), true); err != nil {
+			t.Fatal(err)
+		}
 		if err := p.feed(b); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +67,6 @@ func testStepAllocatesNothing(t *testing.T, freeze string, stored bool) {
 		if _, err := p.lossValue(); err != nil {
 			t.Fatal(err)
 		}
-		tr.opt.accumulate(groups.weight(0, len(b.examples)))
 		tr.opt.step(tr.opt.norm())
 		tr.clock.stop(len(b.examples))
 		tr.report(1, 1, 1, order.batches())

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"iter"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -53,9 +54,9 @@ func (s *selection) batches() int { return (s.examples.Len() + s.size - 1) / s.s
 // (transformers: LengthGroupedSampler, mega_batch_mult).
 const megabatch = 50
 
-// orderVersion counts the rules of trainingOrder and of the dropout masks: a
+// orderVersion counts the rules of trainingOrder, of parts and of dropout masks: a
 // checkpoint says how many batches are done, which means nothing under others.
-const orderVersion = 1
+const orderVersion = 2
 
 // trainingOrder is the batches of an epoch: examples shuffled, sorted by length
 // within a megabatch, cut into batches, and these shuffled within the
@@ -197,25 +198,71 @@ func (c *cutter) cut(maxLength int, rows func(longest, left int) int) []batchPla
 	return c.batches
 }
 
-// unpadded cuts batches, sorted by length, into parts without padding: a model
-// without an attention mask would take padding for text, and what it gives for
-// one text would depend on the others.
-func unpadded(batches iter.Seq2[batchPlan, error]) iter.Seq2[batchPlan, error] {
+// partCost is what a part of a training batch costs, in tokens: weights are read
+// once more for it, and gradients added to; products of few rows are slower.
+// (For weights of P elements a token takes 6·P floating-point operations, and
+// to read or add to them all as long as some 30 tokens.)
+const partCost = 128
+
+// inParts cuts batches, sorted by length, where padding would take longer than
+// another part does; at a cost of 0 no padding is left. A batch counts as one in
+// training; see batchPlan.more. (A model without an attention mask would take
+// padding for text, and what it gives for one text would depend on the others.)
+func inParts(batches iter.Seq2[batchPlan, error], cost int) iter.Seq2[batchPlan, error] {
 	return func(yield func(batchPlan, error) bool) {
+		var ends []int
 		for b, err := range batches {
 			if err != nil {
 				yield(b, err)
 				return
 			}
-			for lo, n := 0, 0; lo < len(b.examples); lo += n {
-				n = sameLength(b.examples[lo:])
-				if !yield(batchPlan{b.examples[lo : lo+n], b.examples[lo].Length, lo, lo+n < len(b.examples)}, nil) {
+			ends = cutAt(ends[:0], b, cost)
+			for i, lo := 0, 0; i < len(ends); lo, i = ends[i], i+1 {
+				seq := b.examples[lo].Length
+				if cost > 0 {
+					seq = min(b.seq, paddedLength(seq, b.seq))
+				}
+				if !yield(batchPlan{b.examples[lo:ends[i]], seq, lo, i+1 < len(ends)}, nil) {
 					return
 				}
 			}
 		}
 	}
 }
+
+// cutAt appends where the parts of a batch end.
+func cutAt(ends []int, b batchPlan, cost int) []int {
+	n := len(b.examples)
+	if cost == 0 {
+		for at := 0; at < n; {
+			at += sameLength(b.examples[at:])
+			ends = append(ends, at)
+		}
+		return ends
+	}
+	// The cheapest way, by dynamic programming over few places, so that there
+	// are few shapes: best[j] is the least cost of the first j steps of rows.
+	step := max(8, (n+maxParts-1)/maxParts)
+	var best, from [maxParts + 1]int
+	steps := (n + step - 1) / step
+	for j := 1; j <= steps; j++ {
+		best[j] = math.MaxInt
+		for i := range j {
+			c := best[i] + cost + (min(j*step, n)-i*step)*b.examples[i*step].Length
+			if c < best[j] {
+				best[j], from[j] = c, i
+			}
+		}
+	}
+	for j := steps; j > 0; j = from[j] {
+		ends = append(ends, min(j*step, n))
+	}
+	slices.Reverse(ends)
+	return ends
+}
+
+// maxParts is how many parts a batch is cut into at most.
+const maxParts = 16
 
 // sameLength counts the examples at the front that are as long as the first.
 func sameLength(examples []dataset.Example) int {

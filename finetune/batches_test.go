@@ -230,7 +230,7 @@ func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
 	}
 	texts(0, megabatch)
 	at := 0
-	for _, err := range f.batches(t.Context(), order.from(0)) {
+	for _, err := range f.batches(t.Context(), order.from(0), true) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,5 +247,55 @@ func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
 	}
 	if at != order.batches() || set.Tokenised() != early {
 		t.Errorf("%d batches, %d examples tokenised at once", at, set.Tokenised())
+	}
+}
+
+// A batch is cut where that is cheapest: all examples are there once, in order,
+// and no other way to cut it in two costs less.
+func TestBatchesInParts(t *testing.T) {
+	for _, c := range []struct {
+		rows, cost int
+		length     func(i int) int
+	}{
+		{32, partCost, func(i int) int { return 60 - i }},
+		{32, partCost, func(i int) int { return 20 }},
+		{32, partCost, func(i int) int { return max(5, 90-30*i) }},
+		{500, partCost, func(i int) int { return 3 + (500-i)*(500-i)/1000 }},
+		{7, partCost, func(i int) int { return 200 - 20*i }},
+		{32, 0, func(i int) int { return 60 - i/5 }},
+	} {
+		b := batchPlan{seq: c.length(0)}
+		for i := range c.rows {
+			b.examples = append(b.examples, dataset.Example{Number: i, Length: c.length(i)})
+		}
+		plans := func(yield func(batchPlan, error) bool) { yield(b, nil) }
+		at, parts, got := 0, 0, 0
+		for p, err := range inParts(plans, c.cost) {
+			if err != nil || p.before != at || p.examples[0].Number != at || p.seq < p.examples[0].Length || p.seq > b.seq {
+				t.Fatalf("%+v: part %+v at %d, %v", c, p, at, err)
+			}
+			at += len(p.examples)
+			if p.more != (at < c.rows) {
+				t.Errorf("%+v: more is %v after %d", c, p.more, at)
+			}
+			parts++
+			got += c.cost + len(p.examples)*p.seq
+			if last := p.examples[len(p.examples)-1]; c.cost == 0 && last.Length != p.seq {
+				t.Errorf("%+v: a part of %d tokens has an example of %d", c, p.seq, last.Length)
+			}
+		}
+		if at != c.rows || parts > maxParts && c.cost > 0 {
+			t.Errorf("%+v: %d examples in %d parts", c, at, parts)
+		}
+		step := max(8, (c.rows+maxParts-1)/maxParts)
+		for cut := 0; cut < c.rows; cut += step {
+			want := cut*b.seq + (c.rows-cut)*c.length(cut)
+			if cut > 0 {
+				want += c.cost
+			}
+			if want += c.cost; c.cost > 0 && got > want+2*c.rows { // lengths may be rounded up
+				t.Errorf("%+v: costs %d, cut at %d alone %d", c, got, cut, want)
+			}
+		}
 	}
 }

@@ -164,16 +164,19 @@ func (f *feeder) values(dst []int64, b *batch, role models.Role) error {
 	return nil
 }
 
-// batches yields the batches of plans in order, in parts where the model cannot
-// tell padding. While one is in use the next is made by another goroutine; a
+// batches yields the batches of plans in order: in parts where the model cannot
+// tell padding, or, in training, where much of it would be computed. While one is in use the next is made by another goroutine; a
 // batch is valid until the next is asked for.
-func (f *feeder) batches(ctx context.Context, plans iter.Seq2[batchPlan, error]) iter.Seq2[*batch, error] {
+func (f *feeder) batches(ctx context.Context, plans iter.Seq2[batchPlan, error], train bool) iter.Seq2[*batch, error] {
 	type made struct {
 		b   *batch
 		err error
 	}
-	if !f.net.masked() {
-		plans = unpadded(plans)
+	switch {
+	case !f.net.masked():
+		plans = inParts(plans, 0)
+	case train && f.net.perToken():
+		plans = inParts(plans, partCost)
 	}
 	return func(yield func(*batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/internal/graph"
@@ -79,6 +80,15 @@ func newNetwork(backbone *graph.Model, s *Settings, labels []string) (*network, 
 // masked tells whether the model has an attention mask, by which it tells
 // padding from text.
 func (n *network) masked() bool { return n.info.InputOf(models.AttentionMask) != nil }
+
+// perToken tells whether the trainable part computes for each token, so that
+// padding costs it time.
+func (n *network) perToken() bool {
+	if n.parts.Prefix == nil {
+		return true
+	}
+	return slices.ContainsFunc(n.parts.Boundary, func(c models.Crossing) bool { return c.SeqAxis > 0 || c.SeqAxis == models.UnknownAxis })
+}
 
 // layOut puts the trainable initializers into flat buffers.
 func (n *network) layOut() error {

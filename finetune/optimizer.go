@@ -25,7 +25,6 @@ type optimizer struct {
 	steps  int // done
 	spans  []span
 	tables []*table
-	sum    []float32 // gradients summed over batches, or parts of one; nil: a whole batch a step
 	// Sums over steps, for rows of tables that were not read for long.
 	decaySums, headDecaySums []float64
 }
@@ -36,8 +35,7 @@ type span struct {
 	head, decays bool
 }
 
-// newOptimizer prepares for steps that each sum several gradients, or take one.
-func newOptimizer(w *weights, s Schedule, c *Config, sums bool) *optimizer {
+func newOptimizer(w *weights, s Schedule, c *Config) *optimizer {
 	o := &optimizer{weights: w, schedule: s, lr: c.LearningRate, headLR: c.HeadLearningRate,
 		beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: c.WeightDecay, clip: c.GradClip}
 	at := 0
@@ -45,16 +43,13 @@ func newOptimizer(w *weights, s Schedule, c *Config, sums bool) *optimizer {
 		end := at + alignedSize(p)
 		switch last := len(o.spans) - 1; {
 		case p.table != "":
-			o.tables = append(o.tables, newTable(p, at))
+			o.tables = append(o.tables, newTable(p))
 		case last >= 0 && o.spans[last].head == p.head && o.spans[last].decays == p.decays():
 			o.spans[last].hi = end
 		default:
 			o.spans = append(o.spans, span{at, end, p.head, p.decays()})
 		}
 		at = end
-	}
-	if sums {
-		o.sum = alignedFloats(len(w.grad))
 	}
 	if len(o.tables) > 0 {
 		o.decaySums, o.headDecaySums = o.sumDecay(false), o.sumDecay(true)
@@ -92,73 +87,34 @@ func (o *optimizer) gradientRows() map[string]*op.Rows {
 	return rows
 }
 
-// accumulate adds the gradient of a batch, with a weight, to those of the step
-// under way.
-func (o *optimizer) accumulate(weight float32) {
-	if o.sum == nil {
-		return
-	}
-	for _, s := range o.spans {
-		kernels.AXPY(o.sum[s.lo:s.hi], o.weights.grad[s.lo:s.hi], weight)
-	}
-	for _, t := range o.tables {
-		for _, r := range t.rows.Index {
-			t.sumRows.Add(int(r), len(t.last))
-			kernels.AXPY(t.row(t.in(o.sum), r), t.row(t.param.grad, r), weight)
-		}
-	}
-}
-
-// gradient is what the step under way updates by: laid out as the weights.
-func (o *optimizer) gradient() []float32 {
-	if o.sum != nil {
-		return o.sum
-	}
-	return o.weights.grad
-}
-
 // norm returns the L2 norm of the gradient. It does not depend on the number
 // of threads.
 func (o *optimizer) norm() float64 {
-	grad := o.gradient()
 	var sum float64
 	for _, s := range o.spans {
-		sum += kernels.SumSquares(grad[s.lo:s.hi])
+		sum += kernels.SumSquares(o.weights.grad[s.lo:s.hi])
 	}
 	for _, t := range o.tables {
-		sum += kernels.SumSquaresRows(t.in(grad), t.gradRows(o), t.width)
+		sum += kernels.SumSquaresRows(t.param.grad, t.rows.Index, t.width)
 	}
 	return math.Sqrt(sum)
 }
 
-// step updates the weights by the gradients of this batch, whose norm is
-// given, and counts.
+// step updates the weights by the gradient, whose norm is given, and counts.
 func (o *optimizer) step(norm float64) {
 	scale := float32(1)
 	if o.clip > 0 {
 		scale = float32(min(1, o.clip/(norm+1e-6)))
 	}
-	w, grad := o.weights, o.gradient()
+	w := o.weights
 	for _, s := range o.spans {
-		kernels.AdamW(w.value[s.lo:s.hi], grad[s.lo:s.hi], w.m[s.lo:s.hi], w.v[s.lo:s.hi],
+		kernels.AdamW(w.value[s.lo:s.hi], w.grad[s.lo:s.hi], w.m[s.lo:s.hi], w.v[s.lo:s.hi],
 			o.kernelStep(o.steps, s.head, s.decays, scale))
 	}
 	for _, t := range o.tables {
 		t.step(o, o.kernelStep(o.steps, t.param.head, t.param.decays(), scale))
 	}
 	o.steps++
-	if o.sum == nil {
-		return
-	}
-	for _, s := range o.spans {
-		clear(o.sum[s.lo:s.hi])
-	}
-	for _, t := range o.tables {
-		for _, r := range t.sumRows.Index {
-			clear(t.row(t.in(o.sum), r))
-		}
-		t.sumRows.Reset()
-	}
 }
 
 // fetch brings the rows that the batch will read up to date.

@@ -21,6 +21,7 @@ const maxPlans = 320
 type planKey struct {
 	rows, seq int
 	train     bool // with loss, gradient and dropout
+	adds      bool // the gradient can be added to that of other batches, or parts of one
 }
 
 // plan is a graph lowered for one shape: forward, and for training loss and
@@ -30,6 +31,7 @@ type plan struct {
 	inputs  map[string]planInput
 	outputs map[string]*G.Node
 	labels  []int64   // nil in an evaluation plan
+	weight  []float32 // of the loss, whose gradient is computed
 	dropout []float32 // mask; nil where there is none
 	loss    *G.Node
 	copies  [][2][]float32 // gradients that are also those of another initializer: to, from
@@ -48,6 +50,7 @@ type plans struct {
 	consts, params map[string]*tensor.Dense
 	rows           map[string]*op.Rows // of tables, by name
 	inputs         map[string][]float32
+	groups         bool // several batches make a step
 	clock          int
 	profile        bool // measure operators; see vm.Options.Profile
 }
@@ -90,7 +93,7 @@ func dense[T float32 | int64 | int32 | bool](shape []int64, data []T) *tensor.De
 // get returns the plan for a batch.
 func (p *plans) get(b *batch, train bool) (*plan, error) {
 	p.clock++
-	key := planKey{len(b.examples), b.seq, train}
+	key := planKey{len(b.examples), b.seq, train, train && (p.groups || b.before > 0 || b.more)}
 	if got, ok := p.made[key]; ok {
 		got.used = p.clock
 		return got, nil
@@ -225,11 +228,17 @@ func (p *plans) differentiate(pl *plan, low *lower.Lowered, key planKey, vo *vm.
 		}
 		wrt, of = append(wrt, node), append(of, w)
 	}
-	grads, err := G.Grad(pl.loss, wrt...)
+	weight := G.NewVector(low.Graph, tensor.Float32, G.WithShape(1), G.WithName("weight of the loss"))
+	pl.weight = []float32{1}
+	if err := G.Let(weight, dense([]int64{1}, pl.weight)); err != nil {
+		return err
+	}
+	grads, err := G.Backpropagate(G.Nodes{pl.loss}, G.Nodes{weight}, wrt)
 	if err != nil {
 		return fmt.Errorf("gradient: %w", err)
 	}
 	vo.Keep = append(vo.Keep, pl.loss)
+	vo.Accumulate = key.adds
 	vo.Outputs = map[*G.Node][]float32{}
 	vo.Rows = map[*G.Node]*op.Rows{}
 	for i, g := range grads {
@@ -282,6 +291,13 @@ func (pl *plan) run(b *batch) error {
 		copy(c[0], c[1])
 	}
 	return nil
+}
+
+// share makes the runs that follow count with a weight in the gradient of a
+// step, and add it to what is there of others or, the first, overwrite it.
+func (pl *plan) share(weight float32, first bool) error {
+	pl.weight[0] = weight
+	return pl.machine.SetAccumulate(!first)
 }
 
 // planInput is the memory of one input of a plan; one of the slices is set.

@@ -47,7 +47,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 	groups := accumulation{order, t.GradAccum}
 	at := t.batch
 	t.clock.begin()
-	for b, err := range t.feed.batches(ctx, order.from(at)) {
+	for b, err := range t.feed.batches(ctx, order.from(at), true) {
 		if err == nil {
 			err = ctx.Err() // a batch that was ready when ctx ended is not taken
 		}
@@ -61,6 +61,9 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		t.opt.fetch(b) // the rows of embedding tables that the batch reads
 		t.drop(p, at, b.before)
 		t.clock.start()
+		if err := p.share(groups.weight(at, len(b.examples)), t.pending.Examples == 0); err != nil {
+			return err
+		}
 		if err := p.run(b); err != nil { // forward, backward
 			return err
 		}
@@ -73,7 +76,6 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 			return t.diverged(p, "loss", float64(loss))
 		}
 		t.pending.add(float64(loss), len(b.examples))
-		t.opt.accumulate(groups.weight(at, len(b.examples)))
 		if !b.more {
 			at++
 		}
@@ -88,9 +90,10 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		}
 		t.opt.step(norm) // clip, update
 		t.batch = at
+		mean := t.pending.mean()
 		t.losses.merge(&t.pending)
 		t.clock.stop(len(b.examples))
-		t.report(float64(loss), rate, norm, order.batches())
+		t.report(mean, rate, norm, order.batches())
 		t.checkpointWhenDue()
 	}
 	if err := ctx.Err(); err != nil {

@@ -318,7 +318,7 @@ func TestResumeRefuses(t *testing.T) {
 		}
 	}
 	write(bytes.Replace(text, []byte(`"order": `), []byte(`"order": 9`), 1)) // as by another version
-	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "cannot be resumed: order is 1 now and was 91") {
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "cannot be resumed: order is 2 now and was 92") {
 		t.Errorf("order: error %v", err)
 	}
 	write(text)

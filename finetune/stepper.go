@@ -67,7 +67,7 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 	}
 	if !o.Forward {
 		// Long enough for the decay sums of any benchmark.
-		st.opt = newOptimizer(net.weights, Schedule{Kind: "constant", Total: 1 << 16}, &Config{Settings: s}, false)
+		st.opt = newOptimizer(net.weights, Schedule{Kind: "constant", Total: 1 << 16}, &Config{Settings: s})
 		net.plans.rows = st.opt.gradientRows()
 	}
 	net.plans.profile, st.profile = o.Profile, o.Profile
@@ -127,7 +127,6 @@ func (s *Stepper) Step() (float32, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.opt.accumulate(1)
 	if !s.profile {
 		s.opt.step(s.opt.norm())
 		return loss, nil

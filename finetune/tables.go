@@ -16,15 +16,13 @@ import (
 // what it was, and what is left of its effect below the rounding of the
 // weights, so the rest of a long absence is done in one go.
 type table struct {
-	param   *parameter
-	at      int // where it starts in the flat buffers
-	width   int
-	last    []int32   // step up to which each row is done
-	rows    op.Rows   // rows whose gradient may differ from zero
-	sumRows op.Rows   // the same of the sum over accumulated batches
-	stale   []int32   // reused list of rows to bring up to date
-	seen    op.Rows   // rows of the batch
-	zero    []float32 // a row's gradient where there is none
+	param *parameter
+	width int
+	last  []int32   // step up to which each row is done
+	rows  op.Rows   // rows whose gradient may differ from zero
+	stale []int32   // reused list of rows to bring up to date
+	seen  op.Rows   // rows of the batch
+	zero  []float32 // a row's gradient where there is none
 
 	update updateTask
 	replay replayTask
@@ -36,8 +34,8 @@ const replaySteps = 128
 // is a variable for tests with small models.
 var tableRows int64 = 512
 
-func newTable(p *parameter, at int) *table {
-	return &table{param: p, at: at, width: int(p.shape[1]), last: make([]int32, p.shape[0]), zero: make([]float32, p.shape[1])}
+func newTable(p *parameter) *table {
+	return &table{param: p, width: int(p.shape[1]), last: make([]int32, p.shape[0]), zero: make([]float32, p.shape[1])}
 }
 
 func (t *table) row(x []float32, r int32) []float32 {
@@ -65,21 +63,10 @@ func (t *table) allStale(steps int) []int32 {
 	return t.stale
 }
 
-// in gives the table's part of a flat buffer.
-func (t *table) in(flat []float32) []float32 { return flat[t.at : t.at+len(t.param.value)] }
-
-// gradRows lists the rows that the step under way has a gradient for.
-func (t *table) gradRows(o *optimizer) []int32 {
-	if o.sum != nil {
-		return t.sumRows.Index
-	}
-	return t.rows.Index
-}
-
 // step updates the rows that have a gradient; they are up to date, since the
 // batch read them.
 func (t *table) step(o *optimizer, s kernels.AdamWStep) {
-	t.update = updateTask{t, t.gradRows(o), t.in(o.gradient()), s, int32(o.steps + 1)}
+	t.update = updateTask{t, t.rows.Index, s, int32(o.steps + 1)}
 	parallel.Run(len(t.update.rows), 16, &t.update)
 }
 
@@ -87,7 +74,6 @@ func (t *table) step(o *optimizer, s kernels.AdamWStep) {
 type updateTask struct {
 	*table
 	rows []int32
-	grad []float32
 	step kernels.AdamWStep
 	done int32
 }
@@ -96,7 +82,7 @@ type updateTask struct {
 func (u *updateTask) Chunk(_, lo, hi int) {
 	p := u.param
 	for _, r := range u.rows[lo:hi] {
-		kernels.AdamW(u.row(p.value, r), u.row(u.grad, r), u.row(p.m, r), u.row(p.v, r), u.step)
+		kernels.AdamW(u.row(p.value, r), u.row(p.grad, r), u.row(p.m, r), u.row(p.v, r), u.step)
 		u.last[r] = u.done
 	}
 }

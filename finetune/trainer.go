@@ -108,8 +108,8 @@ func prepare(ctx context.Context, c *Config) (_ *trainer, err error) {
 		return nil, err
 	}
 	c.Model = nil // trained weights are the network's now; the caller may have let go of the rest
-	t.opt = newOptimizer(t.net.weights, schedule, c, c.GradAccum > 1 || !t.net.masked())
-	t.net.plans.rows = t.opt.gradientRows()
+	t.opt = newOptimizer(t.net.weights, schedule, c)
+	t.net.plans.rows, t.net.plans.groups = t.opt.gradientRows(), c.GradAccum > 1
 	if err := t.announce(); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"testing"
@@ -33,7 +34,7 @@ type goldenRun struct {
 
 // A whole fine-tuning run is the one of PyTorch: testdata/training.json, made
 // by testdata/training.py in float64. Loss and norm of the gradient of every
-// step, and the weights at the end.
+// step, and the weights at the end; with whole batches, and in parts.
 func TestTrainingIsThatOfPyTorch(t *testing.T) {
 	data, err := os.ReadFile("testdata/training.json")
 	if err != nil {
@@ -44,11 +45,13 @@ func TestTrainingIsThatOfPyTorch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, g := range runs {
-		t.Run(g.Pooling, func(t *testing.T) { g.repeat(t) })
+		t.Run(g.Pooling, func(t *testing.T) { g.repeat(t, 1) })
+		t.Run(g.Pooling+", parts", func(t *testing.T) { g.repeat(t, 3) })
 	}
 }
 
-func (g *goldenRun) repeat(t *testing.T) {
+// repeat runs each batch in so many parts.
+func (g *goldenRun) repeat(t *testing.T, parts int) {
 	source, err := models.Open("../models/testdata/tiny-bert")
 	if err != nil {
 		t.Fatal(err)
@@ -62,26 +65,36 @@ func (g *goldenRun) repeat(t *testing.T) {
 	}
 	defer n.close()
 	copy(param(n.weights, "classifier.weight").value, g.Head)
-	opt := newOptimizer(n.weights, Schedule{"linear", g.Warmup, len(g.Losses)}, &Config{Settings: s}, false)
+	opt := newOptimizer(n.weights, Schedule{"linear", g.Warmup, len(g.Losses)}, &Config{Settings: s})
 	n.plans.rows = opt.gradientRows()
 	b := &batch{inputs: map[string]ort.Array{}}
 	for step, given := range g.Batches {
-		fillGolden(n, b, given.IDs, given.Lengths, given.Labels)
-		opt.fetch(b)
-		p, err := n.plans.get(b, true)
-		if err != nil {
-			t.Fatal(err)
+		rows := len(given.IDs)
+		loss := 0.0
+		for k := range parts {
+			lo, hi := k*rows/parts, (k+1)*rows/parts
+			if lo == hi {
+				continue
+			}
+			fillGolden(n, b, given.IDs[lo:hi], given.Lengths[lo:hi], given.Labels[lo:hi])
+			b.before, b.more = lo, hi < rows
+			opt.fetch(b)
+			p, err := n.plans.get(b, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			share := float32(hi-lo) / float32(rows)
+			if err := errors.Join(p.share(share, lo == 0), p.run(b)); err != nil {
+				t.Fatal(err)
+			}
+			mean, err := p.lossValue()
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss += float64(mean * share)
 		}
-		if err := p.run(b); err != nil {
-			t.Fatal(err)
-		}
-		loss, err := p.lossValue()
-		if err != nil {
-			t.Fatal(err)
-		}
-		opt.accumulate(1)
 		norm := opt.norm()
-		for what, pair := range map[string][2]float64{"loss": {float64(loss), g.Losses[step]}, "norm of the gradient": {norm, g.Norms[step]}} {
+		for what, pair := range map[string][2]float64{"loss": {loss, g.Losses[step]}, "norm of the gradient": {norm, g.Norms[step]}} {
 			if d := math.Abs(pair[0] - pair[1]); !(d <= 1e-4*pair[1]) {
 				t.Errorf("step %d: %s is %v, want %v", step, what, pair[0], pair[1])
 			}
