@@ -202,7 +202,7 @@ func (c *cutter) cut(maxLength int, rows func(longest, left int) int) []batchPla
 // once more for it, and gradients added to; products of few rows are slower.
 // (For weights of P elements a token takes 6·P floating-point operations, and
 // to read or add to them all as long as some 30 tokens.)
-const partCost = 128
+const partCost = 96
 
 // inParts cuts batches, sorted by length, where padding would take longer than
 // another part does; at a cost of 0 no padding is left. A batch counts as one in
