@@ -54,8 +54,8 @@ func (s *selection) batches() int { return (s.examples.Len() + s.size - 1) / s.s
 // (transformers: LengthGroupedSampler, mega_batch_mult).
 const megabatch = 50
 
-// orderVersion counts the rules of trainingOrder, of parts and of dropout masks: a
-// checkpoint says how many batches are done, which means nothing under others.
+// orderVersion counts the rules of trainingOrder, of parts and of dropout masks:
+// a checkpoint says how many batches are done, which means nothing under others.
 const orderVersion = 2
 
 // trainingOrder is the batches of an epoch: examples shuffled, sorted by length

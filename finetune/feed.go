@@ -165,8 +165,9 @@ func (f *feeder) values(dst []int64, b *batch, role models.Role) error {
 }
 
 // batches yields the batches of plans in order: in parts where the model cannot
-// tell padding, or, in training, where much of it would be computed. While one is in use the next is made by another goroutine; a
-// batch is valid until the next is asked for.
+// tell padding, or, in training, where much of it would be computed. While one
+// is in use the next is made by another goroutine; a batch is valid until the
+// next is asked for.
 func (f *feeder) batches(ctx context.Context, plans iter.Seq2[batchPlan, error], train bool) iter.Seq2[*batch, error] {
 	type made struct {
 		b   *batch

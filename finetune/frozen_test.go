@@ -59,8 +59,14 @@ func logitsOf(t *testing.T, c Config, freeze string) [][]float32 {
 	if f != nil && (fd.features.file == nil) != (c.CacheLimit == 0) {
 		t.Fatalf("freeze %s: features are not where they should be", freeze)
 	}
+	return forwardAll(t, fd, set)
+}
+
+// forwardAll gives the three logits of each example of a set.
+func forwardAll(t *testing.T, fd *feeder, set *dataset.Set) [][]float32 {
+	t.Helper()
 	all := make([][]float32, set.Len())
-	err = fd.forward(context.Background(), set.All(), 64, func(b *batch, logits []float32) error {
+	err := fd.forward(context.Background(), set.All(), 64, func(b *batch, logits []float32) error {
 		for r, e := range b.examples {
 			all[e.Number] = append([]float32(nil), logits[3*r:3*r+3]...)
 		}

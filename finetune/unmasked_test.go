@@ -73,7 +73,7 @@ func TestWithoutMaskTextsAreAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.close()
-	logits := func(texts ...string) (all [][]float32) {
+	logits := func(texts ...string) [][]float32 {
 		records := make([]dataset.Record, len(texts))
 		for i, text := range texts {
 			records[i].Text = text
@@ -87,17 +87,7 @@ func TestWithoutMaskTextsAreAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = make([][]float32, len(texts))
-		err = fd.forward(context.Background(), set.All(), 64, func(b *batch, logits []float32) error {
-			for r, e := range b.examples {
-				all[e.Number] = append([]float32(nil), logits[3*r:3*r+3]...)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all
+		return forwardAll(t, fd, set)
 	}
 	texts := []string{"the apple", "there is the old horse with a new one by far", "one pear", "iron"}
 	for i, got := range logits(texts...) {

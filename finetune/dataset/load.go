@@ -55,9 +55,9 @@ const (
 )
 
 // Load reads a whole file, and tokenises it, or as much as LoadOptions.KeepTexts
-// says. The result does not depend on the number of workers. At any time some chunks for each worker are in memory, and
-// no more. When ctx ends, Load stops before the next chunk; the error wraps that
-// of ctx.
+// says. The result does not depend on the number of workers. At any time some
+// chunks for each worker are in memory, and no more. When ctx ends, Load stops
+// before the next chunk; the error wraps that of ctx.
 func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)

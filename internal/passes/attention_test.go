@@ -11,24 +11,18 @@ import (
 // TestBlindQueries: a query that sees no key attends to all alike, and where a Where masks the keys its scores are numbers:
 // no gradient goes through them. Values and gradients are those of the graph as it is written.
 func TestBlindQueries(t *testing.T) {
+	const sees = `
+mx = ReduceMean x axes=-1
+my = Unsqueeze mx #i1
+sees = Greater my #0
+keys = And c sees
+s = MatMul q k
+n = Where keys s #-10000
+p = Softmax n axis=3`
 	apart := strings.Replace(split, "kw = MatMul x", "u = Relu x\nkw = MatMul u", 1) // q, k and v are no Projections
 	for _, c := range []struct{ name, text string }{
-		{"by example and query", split + `
-mx = ReduceMean x axes=-1
-my = Unsqueeze mx #i1
-sees = Greater my #0
-keys = And c sees
-s = MatMul q k
-n = Where keys s #-10000
-p = Softmax n axis=3`},
-		{"apart", apart + `
-mx = ReduceMean x axes=-1
-my = Unsqueeze mx #i1
-sees = Greater my #0
-keys = And c sees
-s = MatMul q k
-n = Where keys s #-10000
-p = Softmax n axis=3`},
+		{"by example and query", split + sees},
+		{"apart", apart + sees},
 		{"by head and query", split + `
 ones = Reshape #i1,0,0,1,0,0,0,1,1,0 #i2,5,1
 hides = Equal ones #s1
