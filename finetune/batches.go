@@ -54,6 +54,12 @@ func (s *selection) batches() int { return (s.examples.Len() + s.size - 1) / s.s
 // (transformers: LengthGroupedSampler, mega_batch_mult).
 const megabatch = 50
 
+// tokenisedAtOnce is how many examples, the first ones, are tokenised while the
+// data is read, where later ones may be batch by batch: as many as show what is
+// wrong with the tokenizer, and how many texts are too long. (It is a variable
+// for tests with small sets.)
+var tokenisedAtOnce = 2048
+
 // orderVersion counts the rules of trainingOrder, of parts and of dropout masks:
 // a checkpoint says how many batches are done, which means nothing under others.
 const orderVersion = 2

@@ -207,7 +207,7 @@ func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	set, err := dataset.Load(t.Context(), path, dataset.LoadOptions{
-		Options: dataset.Options{Unlabelled: true}, Encode: encode, MemoryLimit: 1, KeepTexts: true, Dir: t.TempDir(), Workers: 1})
+		Options: dataset.Options{Unlabelled: true}, Encode: encode, AtOnce: early, Dir: t.TempDir(), Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

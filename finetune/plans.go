@@ -17,6 +17,11 @@ import (
 // evaluation nearly every length of a model of 512 positions; see lengthStep.
 const maxPlans = 320
 
+// keptFor is for how many batches a plan is kept that none of them needs. To
+// make one takes milliseconds, so that rare shapes cost next to nothing, and
+// memory does not grow with what has been seen.
+const keptFor = 1024
+
 // planKey is a shape: examples and padded tokens of a batch.
 type planKey struct {
 	rows, seq int
@@ -98,9 +103,7 @@ func (p *plans) get(b *batch, train bool) (*plan, error) {
 		got.used = p.clock
 		return got, nil
 	}
-	if len(p.made) >= maxPlans {
-		p.drop()
-	}
+	p.drop()
 	made, err := p.make(b, key)
 	if err != nil {
 		return nil, fmt.Errorf("plan for %d × %d tokens: %w", key.rows, key.seq, err)
@@ -110,17 +113,26 @@ func (p *plans) get(b *batch, train bool) (*plan, error) {
 	return made, nil
 }
 
-// drop closes the plan that has not been used for longest.
+// drop closes plans that have not been used for long, and, so that there is
+// room for another, the one that has not for longest.
 func (p *plans) drop() {
 	var oldest planKey
 	first := true
 	for k, v := range p.made {
-		if first || v.used < p.made[oldest].used {
+		if p.clock-v.used > keptFor {
+			p.remove(k)
+		} else if first || v.used < p.made[oldest].used {
 			oldest, first = k, false
 		}
 	}
-	p.made[oldest].machine.Close()
-	delete(p.made, oldest)
+	if len(p.made) >= maxPlans {
+		p.remove(oldest)
+	}
+}
+
+func (p *plans) remove(k planKey) {
+	p.made[k].machine.Close()
+	delete(p.made, k)
 }
 
 func (p *plans) close() {

@@ -140,10 +140,12 @@ func TestResumeIsBitEqual(t *testing.T) {
 	}
 }
 
-// inFiles makes data sets lie in files, however small.
+// inFiles makes data sets lie in files, however small, and be tokenised batch
+// by batch where nothing is frozen.
 func inFiles(t *testing.T) {
-	setMemory = 1
-	t.Cleanup(func() { setMemory = 0 })
+	memory, atOnce := setMemory, tokenisedAtOnce
+	setMemory, tokenisedAtOnce = 1, 1
+	t.Cleanup(func() { setMemory, tokenisedAtOnce = memory, atOnce })
 }
 
 // A run does not depend on where its data is, also when it is resumed.

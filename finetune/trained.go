@@ -100,7 +100,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 	classes := dataset.NewClasses(t.Record.Labels)
 	o := dataset.LoadOptions{
 		Options: dataset.Options{Columns: columns, Prefer: t.Record.Columns},
-		Encode:  t.encoder(), KeepTexts: true, Workers: t.config.Threads, Classes: &classes,
+		Encode:  t.encoder(), AtOnce: tokenisedAtOnce, Workers: t.config.Threads, Classes: &classes,
 		Dir: t.dir, MemoryLimit: setMemory, Progress: func(p dataset.Progress) { progress(Reading(p)) },
 	}
 	set, err := dataset.Load(ctx, path, o)

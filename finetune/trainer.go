@@ -133,8 +133,10 @@ var setMemory int64
 func (t *trainer) load(ctx context.Context, info *models.Info) error {
 	o := dataset.LoadOptions{
 		Options: dataset.Options{Columns: t.Columns}, Encode: encoder(t.Tokenizer, t.MaxLength, info.VocabSize), Workers: t.Threads,
-		KeepTexts:   t.Freeze == "none", // or the size of features would not be known
 		MemoryLimit: setMemory, Progress: func(p dataset.Progress) { t.emit(Reading(p)) },
+	}
+	if t.Freeze == "none" { // or the size of features would not be known
+		o.AtOnce = tokenisedAtOnce
 	}
 	if t.Workspace != nil {
 		o.Dir = t.Workspace.CacheDir()

@@ -14,25 +14,20 @@ import (
 // setBuilder assembles a Set from examples in order.
 type setBuilder struct {
 	Set
-	given     bool   // classes are given, others are an error
-	dir       string // of the files
-	limit     int64  // bytes from which on there are files
-	spilled   bool
-	keepTexts bool // once it is spilled
-	content   hash.Hash
-	scratch   []byte
+	given   bool   // classes are given, others are an error
+	dir     string // of the files
+	limit   int64  // bytes from which on there are files
+	spilled bool
+	content hash.Hash
+	scratch []byte
 }
-
-// late tells whether texts are kept of what is still to come.
-func (b *setBuilder) late() bool { return b.spilled && b.keepTexts }
 
 // memoryLimit is how many bytes of a set are in memory where nothing else is
 // said: as many as a hundred thousand short texts take.
 const memoryLimit = 8 << 20
 
 func newSetBuilder(path string, columns Columns, opt LoadOptions) *setBuilder {
-	b := &setBuilder{Set: Set{Path: path, Columns: columns, shortest: Example{Length: math.MaxInt}}, dir: opt.Dir, limit: opt.MemoryLimit,
-		keepTexts: opt.KeepTexts, content: sha256.New()}
+	b := &setBuilder{Set: Set{Path: path, Columns: columns, shortest: Example{Length: math.MaxInt}}, dir: opt.Dir, limit: opt.MemoryLimit, content: sha256.New()}
 	b.texts.encode = opt.Encode
 	if b.dir == "" {
 		b.dir = os.TempDir()
@@ -76,8 +71,7 @@ var errNoTokens = errors.New("the tokenizer gives no token at all, not even a sp
 
 // addChunk appends the examples of a chunk.
 func (b *setBuilder) addChunk(c *chunk) error {
-	late := b.late()
-	if c.err != nil && !late {
+	if c.err != nil {
 		return c.err
 	}
 	for i, r := range c.records {
@@ -90,7 +84,7 @@ func (b *setBuilder) addChunk(c *chunk) error {
 			b.perClass[class]++
 		}
 		b.name(r)
-		if late {
+		if c.late {
 			b.addText(r, class)
 		} else {
 			b.add(c.encoded[i], class)

@@ -53,14 +53,14 @@ func TestSetInFiles(t *testing.T) {
 }
 
 func TestSetIsReadByManyAtOnce(t *testing.T) {
-	for _, keep := range []bool{false, true} {
-		testReadByManyAtOnce(t, keep)
+	for _, atOnce := range []int{0, 1} {
+		testReadByManyAtOnce(t, atOnce)
 	}
 }
 
-func testReadByManyAtOnce(t *testing.T, keepTexts bool) {
+func testReadByManyAtOnce(t *testing.T, atOnce int) {
 	path := write(t, "a.csv", "text,label\n"+strings.Repeat("ab,x\nc,y\n", 2000))
-	s := load(t, path, LoadOptions{Encode: byteEncode(0), MemoryLimit: 1, KeepTexts: keepTexts, Dir: t.TempDir()})
+	s := load(t, path, LoadOptions{Encode: byteEncode(0), MemoryLimit: 1, AtOnce: atOnce, Dir: t.TempDir()})
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +25,7 @@ type LoadOptions struct {
 	Workers     int            // goroutines that tokenise; 0: GOMAXPROCS
 	Dir         string         // for the files of a set that is large; "": that for temporary files
 	MemoryLimit int64          // bytes of a set from which on it is in files; 0: 8 MiB
-	KeepTexts   bool           // from there on keep texts, and tokenise an example when it is asked for
+	AtOnce      int            // examples, the first, that are tokenised while they are read; of later ones the text is kept, and tokenised when it is asked for; 0: all
 	Progress    func(Progress) // called every so often and at the end, by the caller's goroutine; may be nil
 }
 
@@ -40,9 +39,11 @@ type Progress struct {
 // progressEvery is the time between reports of progress.
 const progressEvery = 100 * time.Millisecond
 
-// chunk is a run of records tokenised by one worker.
+// chunk is a run of records tokenised by one worker, or of which the texts are
+// kept.
 type chunk struct {
 	records []Record
+	late    bool // texts are kept
 	encoded []Encoding
 	err     error
 	done    chan struct{}
@@ -54,8 +55,8 @@ const (
 	chunkBytes   = 1 << 20
 )
 
-// Load reads a whole file, and tokenises it, or as much as LoadOptions.KeepTexts
-// says. The result does not depend on the number of workers. At any time some
+// Load reads a whole file, and tokenises it, or as much as LoadOptions.AtOnce
+// says, rounded up to whole chunks. The result does not depend on the number of workers. At any time some
 // chunks for each worker are in memory, and no more. When ctx ends, Load stops
 // before the next chunk; the error wraps that of ctx.
 func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
@@ -71,11 +72,10 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	work := make(chan *chunk)
 	order := make(chan *chunk, 2*opt.Workers) // chunks in file order
 	stop := make(chan struct{})
-	var late atomic.Bool // texts are kept from here on
 	for range opt.Workers {
 		go func() {
 			for c := range work {
-				if !late.Load() {
+				if !c.late {
 					c.encode(opt.Encode, path)
 				}
 				close(c.done)
@@ -86,7 +86,7 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	go func() {
 		defer close(order)
 		defer close(work)
-		readErr <- readChunks(ctx, r, work, order, stop)
+		readErr <- readChunks(ctx, r, opt.AtOnce, work, order, stop)
 	}()
 
 	s := newSetBuilder(path, r.Columns(), opt)
@@ -101,7 +101,6 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 		<-c.done
 		if err == nil {
 			err = s.addChunk(c)
-			late.Store(s.late())
 			if err != nil {
 				close(stop)
 			}
@@ -125,12 +124,13 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 }
 
 // readChunks hands each chunk to a worker and, in order, to the assembler.
-func readChunks(ctx context.Context, r *Reader, work, order chan<- *chunk, stop <-chan struct{}) error {
+func readChunks(ctx context.Context, r *Reader, atOnce int, work, order chan<- *chunk, stop <-chan struct{}) error {
+	read := 0
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: %w", r.path, err)
 		}
-		c := &chunk{records: make([]Record, 0, chunkRecords), done: make(chan struct{})}
+		c := &chunk{records: make([]Record, 0, chunkRecords), late: atOnce > 0 && read >= atOnce, done: make(chan struct{})}
 		var err error
 		for bytes := 0; len(c.records) < chunkRecords && bytes < chunkBytes; {
 			var rec Record
@@ -140,6 +140,7 @@ func readChunks(ctx context.Context, r *Reader, work, order chan<- *chunk, stop 
 			c.records = append(c.records, rec)
 			bytes += len(rec.Text) + len(rec.Pair)
 		}
+		read += len(c.records)
 		if len(c.records) > 0 {
 			order <- c
 			work <- c

@@ -13,8 +13,8 @@ import (
 // there are any. An index has, for each example, where it ends and its class.
 // While all of it takes no more than LoadOptions.MemoryLimit it is in memory;
 // beyond, it is in files, which are read without being mapped, and what is in
-// memory does not grow with the number of examples. Of what comes beyond, the
-// texts may be kept instead of the tokens: see LoadOptions.KeepTexts.
+// memory does not grow with the number of examples. Of all but the first examples
+// the texts may be kept instead of the tokens: see LoadOptions.AtOnce.
 //
 // Its methods but Close may be called by several goroutines at once.
 type Set struct {
@@ -70,7 +70,7 @@ func (s *Set) Example(i int) (Example, error) {
 		return e, err
 	}
 	t, err := s.tokensOf(i, &e)
-	return Example{Number: i, Length: len(t.IDs), Class: e.Class}, err
+	return Example{Number: i, Length: len(t.ids), Class: e.Class}, err
 }
 
 // entry returns example i as the index has it: where the text is kept, Start and
@@ -156,16 +156,18 @@ func (s *Set) scanBlock(at, n int, e *Example, yield func(Example, error) bool) 
 // IDs writes the token ids of an example to the front of dst.
 func (s *Set) IDs(e Example, dst []int64) error {
 	if e.Number >= s.tokenised {
-		return s.copyTokens(e, dst, func(t Encoding) []int64 { return t.IDs })
+		return s.copyTokens(e, dst, func(t compact) []uint32 { return t.ids })
 	}
 	return s.ids(e.Start, dst[:e.Length])
 }
 
 // copyTokens writes a part of the tokens of an example whose text is kept.
-func (s *Set) copyTokens(e Example, dst []int64, part func(Encoding) []int64) error {
+func (s *Set) copyTokens(e Example, dst []int64, part func(compact) []uint32) error {
 	t, err := s.tokensOf(e.Number, nil)
 	clear(dst[:e.Length])
-	copy(dst[:e.Length], part(t))
+	for i, v := range part(t) {
+		dst[i] = int64(v)
+	}
 	return err
 }
 
@@ -184,7 +186,7 @@ func (s *Set) ids(start int64, dst []int64) error {
 // Types writes the token types of an example to the front of dst.
 func (s *Set) Types(e Example, dst []int64) error {
 	if e.Number >= s.tokenised {
-		return s.copyTokens(e, dst, func(t Encoding) []int64 { return t.TypeIDs })
+		return s.copyTokens(e, dst, func(t compact) []uint32 { return t.types })
 	}
 	return s.typesFrom(e.Start, dst[:e.Length])
 }

@@ -153,8 +153,8 @@ func hashOf(t *testing.T, s *Set) [32]byte {
 func TestHashStays(t *testing.T) {
 	path := write(t, "a.tsv", "text\ttext_pair\tlabel\nab\t\t10\n\t\t9\nc\td\t10\n")
 	const want = "20fc41d419adfec1a5ebc6b95d383eee39711b469251411c1e16f11c9f672ea2"
-	for _, keep := range []bool{false, true} {
-		o := LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(0), MemoryLimit: 1, KeepTexts: keep, Dir: t.TempDir()}
+	for _, atOnce := range []int{0, 1} {
+		o := LoadOptions{Options: Options{Columns: Columns{Text: "text", Pair: "text_pair"}}, Encode: byteEncode(0), MemoryLimit: 1, AtOnce: atOnce, Dir: t.TempDir()}
 		if got := load(t, path, o).Hash(); hex.EncodeToString(got[:]) != want {
 			t.Errorf("hash %x, want %s", got, want)
 		}

@@ -3,11 +3,12 @@ package dataset
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 )
 
 // texts holds the examples of a set that are tokenised when they are asked for:
-// the later ones of a large set, see LoadOptions.KeepTexts. Of each the index
+// all but the first, see LoadOptions.AtOnce. Of each the index
 // has where its text ends. The tokens asked for last are kept, as those who ask
 // for an example's length will ask for its tokens.
 type texts struct {
@@ -15,16 +16,35 @@ type texts struct {
 	encode Encode
 
 	mu     sync.Mutex
-	recent map[int]Encoding
+	recent map[int]compact
 	queue  []int // numbers of recent, the first asked for first
 	tokens int   // in recent
+}
+
+// compact is an Encoding in less memory.
+type compact struct{ ids, types []uint32 }
+
+func compacted(e Encoding) compact {
+	c := compact{ids: narrow(e.IDs)}
+	if slices.ContainsFunc(e.TypeIDs, func(v int64) bool { return v != 0 }) {
+		c.types = narrow(e.TypeIDs)
+	}
+	return c
+}
+
+func narrow(values []int64) []uint32 {
+	to := make([]uint32, len(values))
+	for i, v := range values {
+		to[i] = uint32(v)
+	}
+	return to
 }
 
 // So many tokens are kept, of so many examples: those of texts that are sorted
 // by length together.
 const (
 	recentTokens   = 1 << 20
-	recentExamples = 1 << 14
+	recentExamples = 1 << 13
 )
 
 // Tokenised returns how many examples have been tokenised when the set was
@@ -45,24 +65,24 @@ func (b *setBuilder) addText(r Record, class int32) {
 
 // tokensOf gives the tokens of an example whose text is kept. What the index
 // has of it may be given, too.
-func (s *Set) tokensOf(number int, at *Example) (Encoding, error) {
+func (s *Set) tokensOf(number int, at *Example) (compact, error) {
 	t := &s.texts
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e, ok := t.recent[number]; ok {
-		return e, nil
+	if c, ok := t.recent[number]; ok {
+		return c, nil
 	}
 	if at == nil {
 		e, err := s.entry(number)
 		if err != nil {
-			return Encoding{}, err
+			return compact{}, err
 		}
 		at = &e
 	}
 	raw, buf, err := t.at(at.Start, at.Length)
 	defer buf.release()
 	if err != nil {
-		return Encoding{}, s.lost(err)
+		return compact{}, s.lost(err)
 	}
 	length, n := binary.Uvarint(raw)
 	raw = raw[n:]
@@ -71,22 +91,23 @@ func (s *Set) tokensOf(number int, at *Example) (Encoding, error) {
 		err = errNoTokens
 	}
 	if err != nil {
-		return Encoding{}, fmt.Errorf("%s: example %d: %w", s.Path, number+1, err)
+		return compact{}, fmt.Errorf("%s: example %d: %w", s.Path, number+1, err)
 	}
-	t.keep(number, e)
-	return e, nil
+	c := compacted(e)
+	t.keep(number, c)
+	return c, nil
 }
 
-// keep makes an encoding one of the recent ones.
-func (t *texts) keep(number int, e Encoding) {
+// keep makes the tokens of an example some of the recent ones.
+func (t *texts) keep(number int, c compact) {
 	if t.recent == nil {
-		t.recent = map[int]Encoding{}
+		t.recent = map[int]compact{}
 	}
-	t.recent[number] = e
+	t.recent[number] = c
 	t.queue = append(t.queue, number)
-	t.tokens += len(e.IDs)
+	t.tokens += len(c.ids)
 	for len(t.queue) > recentExamples || t.tokens > recentTokens && len(t.queue) > 1 {
-		t.tokens -= len(t.recent[t.queue[0]].IDs)
+		t.tokens -= len(t.recent[t.queue[0]].ids)
 		delete(t.recent, t.queue[0])
 		t.queue = t.queue[1:]
 	}

@@ -28,15 +28,16 @@ func TestKeepTexts(t *testing.T) {
 	if want.Tokenised() != rows {
 		t.Fatalf("%d examples tokenised", want.Tokenised())
 	}
-	for _, limit := range []int64{1, 2_000_000} {
+	for _, limit := range []int64{1, 8 << 20} { // in files, in memory
+		const atOnce = 1000
 		var encoded atomic.Int32
 		opt.Encode = func(text, pair string) (Encoding, error) {
 			encoded.Add(1)
 			return byteEncode(1<<20)(text, pair)
 		}
-		opt.MemoryLimit, opt.KeepTexts, opt.Dir, opt.Workers = limit, true, t.TempDir(), 2
+		opt.MemoryLimit, opt.AtOnce, opt.Dir, opt.Workers = limit, atOnce, t.TempDir(), 2
 		got := load(t, path, opt)
-		if n := got.Tokenised(); n%chunkRecords != 0 || n >= rows-chunkRecords || int(encoded.Load()) > n+8*chunkRecords {
+		if n := got.Tokenised(); n < atOnce || n > atOnce+chunkRecords || int(encoded.Load()) != n {
 			t.Errorf("limit %d: %d examples are kept tokenised, %d were", limit, n, encoded.Load())
 		}
 		if got.Hash() != want.Hash() || !slices.Equal(classes(t, got), classes(t, want)) || !slices.Equal(got.perClass, want.perClass) {
@@ -74,7 +75,7 @@ func TestKeepTexts(t *testing.T) {
 // What is wrong with a text that is kept shows when it is asked for.
 func TestKeptTextErrors(t *testing.T) {
 	path := write(t, "a.csv", "text,label\n"+strings.Repeat("ab,x\nc,y\n", 2000)+"fail,x\n")
-	s := load(t, path, LoadOptions{Encode: byteEncode(0), MemoryLimit: 1, KeepTexts: true, Dir: t.TempDir()})
+	s := load(t, path, LoadOptions{Encode: byteEncode(0), MemoryLimit: 1, AtOnce: 1, Dir: t.TempDir()})
 	if _, err := s.Example(4000); err == nil || err.Error() != path+": example 4001: cannot" {
 		t.Errorf("error %v", err)
 	}
