@@ -180,7 +180,7 @@ type runtimeEngine struct {
 	model   *graph.Model
 	threads int
 	session *ort.Session
-	dir     string // of a model with external data, until close
+	dir     string // of a model with external data
 }
 
 func (e *runtimeEngine) name() string {
@@ -205,7 +205,8 @@ func (e *runtimeEngine) run(ctx context.Context, b *batch, inputs []*graph.Value
 }
 
 // open loads the frozen part: as bytes, but with external data, which
-// onnxruntime looks for beside a file, from a temporary directory.
+// onnxruntime looks for beside a file, from a temporary directory. That is
+// removed at once where a file that is in use can be, else by close.
 func (e *runtimeEngine) open() (*ort.Session, error) {
 	o := ort.Options{Threads: e.threads}
 	if !exporter.HasExternalData(e.model) {
@@ -216,11 +217,10 @@ func (e *runtimeEngine) open() (*ort.Session, error) {
 		return ort.NewSession(model, o)
 	}
 	var err error
-	if e.dir == "" {
-		if e.dir, err = os.MkdirTemp("", "ftk-frozen-*"); err != nil {
-			return nil, err
-		}
+	if e.dir, err = os.MkdirTemp("", "ftk-frozen-*"); err != nil {
+		return nil, err
 	}
+	defer os.RemoveAll(e.dir)
 	path := filepath.Join(e.dir, "model.onnx")
 	if err := exporter.Save(e.model, path, exporter.Options{ExternalData: true}); err != nil {
 		return nil, err
@@ -235,6 +235,5 @@ func (e *runtimeEngine) close() {
 	}
 	if e.dir != "" {
 		os.RemoveAll(e.dir)
-		e.dir = ""
 	}
 }

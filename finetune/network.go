@@ -1,10 +1,11 @@
 package finetune
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+
+	"golang.org/x/sys/cpu"
 
 	"github.com/ftk-go/ftk/heads"
 	"github.com/ftk-go/ftk/internal/graph"
@@ -164,14 +165,12 @@ func (n *network) share() {
 			case v == nil || v.Init.Location != graph.InModel:
 			case len(v.Init.Storage.Floats) > 0:
 				v.Init.Storage = graph.Storage{Floats: p.value}
-			case littleEndian:
+			case !cpu.IsBigEndian:
 				v.Init.Storage = graph.Storage{Raw: viewBytes(p.value)}
 			}
 		}
 	}
 }
-
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 func initializers(g *graph.Graph) map[string]*graph.Value {
 	byName := make(map[string]*graph.Value, len(g.Initializers))
@@ -189,7 +188,7 @@ func (n *network) export() (*graph.Model, error) {
 	byName := initializers(n.model.Graph)
 	for _, p := range n.weights.params {
 		t := byName[p.name].Init
-		if len(t.Storage.Floats) > 0 || (littleEndian && t.Location == graph.InModel) {
+		if len(t.Storage.Floats) > 0 || (!cpu.IsBigEndian && t.Location == graph.InModel) {
 			continue // a view already
 		}
 		if err := t.SetFloat32s(p.value); err != nil {

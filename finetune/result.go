@@ -33,8 +33,9 @@ type TrainResult struct {
 	Seconds          float64 `json:"seconds"`            // from the run's start to its end, while it was running
 	ReadSeconds      float64 `json:"read_seconds"`       // that this process took to read and tokenise the data
 	PeakRSSBytes     int64   `json:"peak_rss_bytes"`
-	// FirstStepAt is when this process had done its first step.
-	FirstStepAt time.Time `json:"first_step_at"`
+	// FirstStepAt is when this process had done its first step; zero if it
+	// only evaluated.
+	FirstStepAt time.Time `json:"first_step_at,omitzero"`
 }
 
 // finish ends a run that trained all its epochs.

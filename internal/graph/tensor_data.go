@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"unsafe"
+
+	"golang.org/x/sys/cpu"
 )
 
 // NewFloat32 makes a float32 tensor, stored as raw data; data is copied. If it
@@ -100,14 +102,12 @@ func (t *Tensor) packTyped() []byte {
 // Float32View is Float32s without a copy where the data lies in memory as
 // float32: then it is the tensor's own and must not be written to.
 func (t *Tensor) Float32View() ([]float32, error) {
-	if raw := t.Storage.Raw; t.DType == Float32 && t.Location == InModel && littleEndian && t.Segment == nil && t.Check() == nil &&
+	if raw := t.Storage.Raw; t.DType == Float32 && t.Location == InModel && !cpu.IsBigEndian && t.Segment == nil && t.Check() == nil &&
 		len(raw) > 0 && uintptr(unsafe.Pointer(&raw[0]))%4 == 0 {
 		return unsafe.Slice((*float32)(unsafe.Pointer(&raw[0])), len(raw)/4), nil
 	}
 	return t.Float32s()
 }
-
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // Float32s is the tensor's data as float32, converted from float16, bfloat16
 // or float64 where needed. The result is the caller's own.

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"unsafe"
 
+	"golang.org/x/sys/cpu"
+
 	"github.com/ftk-go/ftk/internal/graph"
 )
 
@@ -176,7 +178,7 @@ func (s *File) ReadInto(name string, dst []float32) error {
 	if err := s.readAt(name, raw, e); err != nil {
 		return err
 	}
-	if !littleEndian {
+	if cpu.IsBigEndian {
 		for i := range dst {
 			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 		}

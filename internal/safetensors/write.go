@@ -13,6 +13,8 @@ import (
 	"sort"
 	"unsafe"
 
+	"golang.org/x/sys/cpu"
+
 	"github.com/ftk-go/ftk/internal/atomicfile"
 )
 
@@ -81,13 +83,11 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	return nil
 }
 
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-
 func writeFloats(w io.Writer, data []float32) error {
 	if len(data) == 0 {
 		return nil
 	}
-	if littleEndian {
+	if !cpu.IsBigEndian {
 		_, err := w.Write(unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), 4*len(data)))
 		return err
 	}
