@@ -62,7 +62,7 @@ var tokenisedAtOnce = 2048
 
 // orderVersion counts the rules of trainingOrder, of parts and of dropout masks:
 // a checkpoint says how many batches are done, which means nothing under others.
-const orderVersion = 2
+const orderVersion = 3
 
 // trainingOrder is the batches of an epoch: examples shuffled, sorted by length
 // within a megabatch, cut into batches, and these shuffled within the
@@ -207,8 +207,9 @@ func (c *cutter) cut(maxLength int, rows func(longest, left int) int) []batchPla
 // partCost is what a part of a training batch costs, in tokens: weights are read
 // once more for it, and gradients added to; products of few rows are slower.
 // (For weights of P elements a token takes 6·P floating-point operations, and
-// to read or add to them all as long as some 30 tokens.)
-const partCost = 96
+// to read or add to them all as long as some 30 tokens.) It is a variable for
+// tests.
+var partCost = 96
 
 // inParts cuts batches, sorted by length, where padding would take longer than
 // another part does; at a cost of 0 no padding is left. A batch counts as one in

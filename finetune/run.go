@@ -104,17 +104,15 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 	return nil
 }
 
-// drop draws the dropout masks of a batch, or of the part of it that has so
-// many examples before.
+// drop draws the dropout mask [rows width] of a batch, or of the part of it that
+// has so many examples before: a row's mask does not depend on how the batch is
+// cut.
 func (t *trainer) drop(p *plan, batch, before int) {
 	if p.dropout == nil {
 		return
 	}
-	at := []uint64{uint64(t.epoch), uint64(batch), uint64(before)}
-	if before == 0 {
-		at = at[:2]
-	}
-	kernels.DropoutMask(p.dropout, t.Dropout, randomKey(t.Seed, streamDropout, at...))
+	width := len(p.dropout) / len(p.labels)
+	kernels.DropoutMask(p.dropout, t.Dropout, randomKey(t.Seed, streamDropout, uint64(t.epoch), uint64(batch)), uint64(before*width))
 }
 
 // evaluateEpoch evaluates, keeps the weights if they are the best so far, and

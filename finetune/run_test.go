@@ -148,6 +148,42 @@ func inFiles(t *testing.T) {
 	t.Cleanup(func() { setMemory, tokenisedAtOnce = memory, atOnce })
 }
 
+// A run does not depend, but for rounding, on how its batches are cut: each row
+// has its own dropout.
+func TestPartsTrainTheSame(t *testing.T) {
+	cost := partCost
+	t.Cleanup(func() { partCost = cost })
+	steps := func(cost int) (steps []Step, plans int) {
+		partCost = cost
+		c := tinyConfig(t)
+		c.Dropout = 0.4
+		c.Progress = func(e Event) {
+			if s, ok := e.(Step); ok {
+				steps = append(steps, s)
+			}
+		}
+		tr, err := prepare(context.Background(), &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.close()
+		if err := tr.trainEpoch(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return steps, len(tr.net.plans.made)
+	}
+	whole, plans := steps(1 << 20)
+	parts, more := steps(1)
+	if len(whole) != 19 || len(parts) != len(whole) || more <= plans {
+		t.Fatalf("%d steps of %d shapes, %d in parts, of %d shapes", len(whole), plans, len(parts), more)
+	}
+	for i, w := range whole {
+		if p := parts[i]; math.Abs(p.Loss-w.Loss) > 1e-4*w.Loss || math.Abs(p.GradNorm-w.GradNorm) > 1e-3*w.GradNorm {
+			t.Errorf("step %d: loss %v and norm %v in parts, want %v and %v", i+1, p.Loss, p.GradNorm, w.Loss, w.GradNorm)
+		}
+	}
+}
+
 // A run does not depend on where its data is, also when it is resumed.
 func TestDataInFilesTrainsTheSame(t *testing.T) {
 	for _, freeze := range []string{"none", "backbone"} {

@@ -118,7 +118,7 @@ func (s *Stepper) Step() (float32, error) {
 	s.opt.fetch(s.batch)
 	if s.plan.dropout != nil {
 		s.drawn++
-		kernels.DropoutMask(s.plan.dropout, s.net.dropout, s.drawn)
+		kernels.DropoutMask(s.plan.dropout, s.net.dropout, s.drawn, 0)
 	}
 	if err := s.plan.run(s.batch); err != nil {
 		return 0, err

@@ -159,7 +159,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			"AdamW":         func() { AdamW(y, x, grads[0], grads[1], AdamWStep{GradScale: 1, BiasCorr1: 1, BiasCorr2: 1}) },
 			"SumSquares":    func() { SumSquares(x) },
 			"SquaresOfRows": func() { SumSquaresRows(x, touched, h*d) },
-			"DropoutMask":   func() { DropoutMask(y, 0.1, 3) },
+			"DropoutMask":   func() { DropoutMask(y, 0.1, 3, 0) },
 		} {
 			f()
 			if n := testing.AllocsPerRun(20, f); n != 0 {

@@ -49,8 +49,8 @@ func BenchmarkKernels(b *testing.B) {
 		}},
 		{"SumSquares", tokens * inner, func() { SumSquares(y) }},
 		{"SumSquaresRows", len(touched) * width, func() { SumSquaresRows(y, touched, width) }},
-		{"DropoutMask", tokens * width, func() { DropoutMask(small(x), 0.1, 1) }},
-		{"DropoutMask of 32 rows", 32 * width, func() { DropoutMask(x[:32*width], 0.1, 1) }},
+		{"DropoutMask", tokens * width, func() { DropoutMask(small(x), 0.1, 1, 0) }},
+		{"DropoutMask of 32 rows", 32 * width, func() { DropoutMask(x[:32*width], 0.1, 1, 0) }},
 	} {
 		if k.name == "CrossEntropy" {
 			for i := range ids {

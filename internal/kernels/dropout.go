@@ -8,22 +8,28 @@ import (
 	"github.com/ftk-go/ftk/internal/parallel"
 )
 
-// DropoutMask fills dst with 0, each element with probability rate, and with 1/(1-rate) where it is not 0; rate is at
-// least 0 and less than 1. Element i depends on rate, key and i alone: not on the length of dst, the version of the
-// innermost loops or the number of threads.
+// DropoutMask fills dst with the elements from number first on of an endless mask: 0, each with probability rate, and
+// 1/(1-rate) where it is not 0; rate is at least 0 and less than 1. Element i depends on rate, key and i alone: not on
+// where dst begins and ends, the version of the innermost loops or the number of threads.
 //
 // Element i is 0 if a random word is below rate·2³². The words are those of Philox4x32-10 (Salmon et al., Parallel random
 // numbers: as easy as 1, 2, 3, SC 2011), which makes four of a 128-bit counter and a 64-bit key, here key. They are dealt
 // out in blocks of 32 elements, so that vectors of every width can be stored as they are computed: of block b the
 // elements 2j and 2j+1 (j < 8) are the first two words of counter 8b+j, and the elements 16+2j and 17+2j the last two.
-func DropoutMask(dst []float32, rate float64, key uint64) {
+func DropoutMask(dst []float32, rate float64, key, first uint64) {
 	if !(rate >= 0 && rate < 1) {
 		panic(fmt.Sprintf("kernels: DropoutMask: rate %v", rate))
 	}
 	t := dropoutTasks.Get()
 	t.dst, t.keys = dst, philoxKeysOf(key)
 	t.threshold, t.keep = uint32(rate*(1<<32)), float32(1/(1-rate))
-	parallel.Run((len(dst)+maskBlock-1)/maskBlock, cheapGrain/maskBlock, t)
+	t.counter = first / maskBlock * blockCounters
+	if before := first % maskBlock; before > 0 {
+		t.block(0)
+		t.dst = dst[copy(dst, t.some[before:]):]
+		t.counter += blockCounters
+	}
+	parallel.Run((len(t.dst)+maskBlock-1)/maskBlock, cheapGrain/maskBlock, t)
 	t.dst = nil
 	dropoutTasks.Put(t)
 }
@@ -39,18 +45,24 @@ type dropoutTask struct {
 	keys      philoxKeys
 	threshold uint32
 	keep      float32
-	last      [maskBlock]float32 // the block of which dst has only a part
+	counter   uint64             // of the first block
+	some      [maskBlock]float32 // a block of which dst has only a part
 }
 
 var dropoutTasks parallel.Free[dropoutTask]
 
 func (t *dropoutTask) Chunk(_, lo, hi int) {
 	whole := min(hi, len(t.dst)/maskBlock)
-	vec.dropoutMask(t.dst[lo*maskBlock:whole*maskBlock], uint64(lo)*blockCounters, &t.keys, t.threshold, t.keep)
+	vec.dropoutMask(t.dst[lo*maskBlock:whole*maskBlock], t.counter+uint64(lo)*blockCounters, &t.keys, t.threshold, t.keep)
 	if whole < hi {
-		vec.dropoutMask(t.last[:], uint64(whole)*blockCounters, &t.keys, t.threshold, t.keep)
-		copy(t.dst[whole*maskBlock:], t.last[:])
+		t.block(whole)
+		copy(t.dst[whole*maskBlock:], t.some[:])
 	}
+}
+
+// block writes a whole block to some.
+func (t *dropoutTask) block(n int) {
+	vec.dropoutMask(t.some[:], t.counter+uint64(n)*blockCounters, &t.keys, t.threshold, t.keep)
 }
 
 const (

@@ -69,9 +69,13 @@ func TestDropoutMaskDependsOnKeyAndPlaceAlone(t *testing.T) {
 					for i := range around {
 						around[i] = guard
 					}
-					DropoutMask(around[offset:offset+n:offset+n], rate, key)
-					what := fmt.Sprintf("%d elements at offset %d, rate %v, key %x, %d threads", n, offset, rate, key, th)
-					sameBits(t, what, around[offset:offset+n], want[fmt.Sprint(rate, key)])
+					first := 0 // of the mask
+					if k%2 > 0 && n < len(mem)/2 {
+						first = 7*k*(offset+th) + 64*(k%3)
+					}
+					DropoutMask(around[offset:offset+n:offset+n], rate, key, uint64(first))
+					what := fmt.Sprintf("%d elements from %d at offset %d, rate %v, key %x, %d threads", n, first, offset, rate, key, th)
+					sameBits(t, what, around[offset:offset+n], want[fmt.Sprint(rate, key)][first:])
 					for i, v := range around {
 						if (i < offset || i >= offset+n) && v != guard {
 							t.Fatalf("%s: wrote element %d", what, i-offset)
@@ -120,7 +124,7 @@ func TestDropoutMaskIsRandom(t *testing.T) {
 	const n = 1 << 20
 	mask := func(rate float64, key uint64) []float32 {
 		x := make([]float32, n)
-		DropoutMask(x, rate, key)
+		DropoutMask(x, rate, key, 0)
 		return x
 	}
 	// correlation of the zeros of x with those of y, in standard deviations of what independent ones would have.
@@ -182,7 +186,7 @@ func TestDropoutMaskPatterns(t *testing.T) {
 	const n = 1 << 20
 	x := make([]float32, n)
 	for key := range uint64(8) {
-		DropoutMask(x, 0.5, key)
+		DropoutMask(x, 0.5, key, 0)
 		var counts [8]int
 		for i := 0; i+3 <= n; i += 3 {
 			pattern := 0
@@ -208,7 +212,7 @@ func TestDropoutMaskOfRateZero(t *testing.T) {
 	eachVersion(t, func(t *testing.T) {
 		x := make([]float32, 100_001)
 		for key := range uint64(5) {
-			DropoutMask(x, 0, key)
+			DropoutMask(x, 0, key, 0)
 			for i, v := range x {
 				if v != 1 {
 					t.Fatalf("key %d: element %d is %v, want 1", key, i, v)
@@ -220,6 +224,6 @@ func TestDropoutMaskOfRateZero(t *testing.T) {
 
 func TestDropoutMaskRefusesRates(t *testing.T) {
 	for _, rate := range []float64{-0.1, 1, 1.5, math.NaN(), math.Inf(1)} {
-		mustPanic(t, fmt.Sprint("rate ", rate), func() { DropoutMask(make([]float32, 3), rate, 1) })
+		mustPanic(t, fmt.Sprint("rate ", rate), func() { DropoutMask(make([]float32, 3), rate, 1, 0) })
 	}
 }
