@@ -356,7 +356,7 @@ func TestResumeRefuses(t *testing.T) {
 		}
 	}
 	write(bytes.Replace(text, []byte(`"order": `), []byte(`"order": 9`), 1)) // as by another version
-	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "cannot be resumed: order is 2 now and was 92") {
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("cannot be resumed: order is %d now and was 9%[1]d", orderVersion)) {
 		t.Errorf("order: error %v", err)
 	}
 	write(text)
