@@ -93,6 +93,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 		mean := t.pending.mean()
 		t.losses.merge(&t.pending)
 		t.clock.stop(len(b.examples))
+		t.clock.stepped()
 		t.report(mean, rate, norm, order.batches())
 		t.checkpointWhenDue()
 	}

@@ -390,8 +390,10 @@ type stopwatch struct {
 	from    time.Time // the step
 	total   time.Duration
 	samples int
-	recent  float64 // samples a second, smoothed
-	first   time.Time
+	first   time.Time // the end of the first step
+
+	recent     float64 // samples, the older the less they count
+	recentTime float64 // seconds that they took
 }
 
 // begin begins an epoch.
@@ -410,25 +412,30 @@ func (s *stopwatch) start() { s.from = time.Now() }
 // skip leaves time out that was spent otherwise since start.
 func (s *stopwatch) skip(d time.Duration) { s.from = s.from.Add(d) }
 
+// stop counts samples, of a step or a part of one.
 func (s *stopwatch) stop(samples int) {
 	now := time.Now()
-	if s.first.IsZero() {
-		s.first = now
-	}
-	d := now.Sub(s.from)
 	s.count(now)
 	s.samples += samples
-	if d > 0 {
-		now := float64(samples) / d.Seconds()
-		if s.recent == 0 {
-			s.recent = now
-		}
-		s.recent += 0.02 * (now - s.recent)
+	const keep = 0.98
+	s.recent = keep*s.recent + float64(samples)
+	s.recentTime = keep*s.recentTime + now.Sub(s.from).Seconds()
+}
+
+// stepped notes that a step is done.
+func (s *stopwatch) stepped() {
+	if s.first.IsZero() {
+		s.first = time.Now()
 	}
 }
 
-// speed is the recent speed, for the time that is left.
-func (s *stopwatch) speed() float64 { return s.recent }
+// speed is the recent speed in samples a second, for the time that is left.
+func (s *stopwatch) speed() float64 {
+	if s.recentTime <= 0 {
+		return 0
+	}
+	return s.recent / s.recentTime
+}
 
 // resume goes on from what an earlier process measured.
 func (s *stopwatch) resume(total float64, samples int) {
