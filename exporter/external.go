@@ -44,7 +44,7 @@ func moveOut(m *graph.Model, to io.Writer, location string) (*graph.Model, error
 			if t.Location == graph.InFile { // its file will not be there
 				raw, err := t.Raw()
 				if err != nil {
-					return nil, err
+					return nil, &unreadable{err}
 				}
 				t.Storage, t.Location = graph.Storage{Raw: raw}, graph.InModel
 			}
@@ -52,7 +52,7 @@ func moveOut(m *graph.Model, to io.Writer, location string) (*graph.Model, error
 		}
 		raw, err := t.Raw()
 		if err != nil {
-			return nil, err
+			return nil, &unreadable{err}
 		}
 		if pad := -offset & (alignment - 1); pad > 0 {
 			if _, err := w.Write(make([]byte, pad)); err != nil {
@@ -96,7 +96,7 @@ func copyExternal(m *graph.Model, dir string) (files []*atomicfile.File, err err
 		}
 		e := t.Storage.External
 		if err := e.Stat(t.ByteLen()); err != nil {
-			return files, fmt.Errorf("tensor %q: %w", t.Name, err)
+			return files, &unreadable{fmt.Errorf("tensor %q: %w", t.Name, err)}
 		}
 		target := filepath.Join(dir, filepath.FromSlash(e.Location))
 		if from, ok := copied[target]; ok {
@@ -136,9 +136,27 @@ func sameFile(a, b string) bool {
 func copyFile(to io.Writer, from string) error {
 	f, err := os.Open(from)
 	if err != nil {
-		return err
+		return &unreadable{err}
 	}
 	defer f.Close()
-	_, err = io.Copy(to, f)
+	_, err = io.Copy(to, source{f})
 	return err
 }
+
+// source is a file that is read from; see unreadable.
+type source struct{ from io.Reader }
+
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.from.Read(p)
+	if err != nil && err != io.EOF {
+		err = &unreadable{err}
+	}
+	return n, err
+}
+
+// unreadable is an error of a file that some of the model's data is in, not of
+// those that are written.
+type unreadable struct{ err error }
+
+func (e *unreadable) Error() string { return e.err.Error() }
+func (e *unreadable) Unwrap() error { return e.err }

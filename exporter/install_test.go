@@ -131,6 +131,19 @@ func TestWriteOverKilled(t *testing.T) {
 			if left := files(t, copied); !strings.HasPrefix(left[0], stagingPrefix) {
 				t.Errorf("nothing was left of the staging directory: %q", left)
 			}
+			// The next export brings one of both back, whatever becomes of it.
+			failing := turned(t, true, 3)
+			failing.Samples[0].Logits[0]++
+			var wrong *DisagreementError
+			if err := write(copied, failing, outside); !errors.As(err, &wrong) {
+				t.Errorf("step %d: error %v", step, err)
+			}
+			if got := predicted(t, copied); got.Label != "a" {
+				t.Errorf("step %d: after a failing export, predicted %+v", step, got)
+			}
+			if got, want := files(t, copied), files(t, dir); !slices.Equal(got, want) {
+				t.Errorf("step %d: after a failing export there is %q, want %q", step, got, want)
+			}
 			if err := write(copied, turned(t, true, 3), outside); err != nil {
 				t.Fatal(err)
 			}
@@ -201,6 +214,20 @@ func TestWriteInside(t *testing.T) {
 	if got := files(t, dir); !slices.Equal(got, []string{"README.md", "config.json", "model.onnx", "model.onnx.data", "notes.txt", "vocab.txt"}) {
 		t.Errorf("files %q", got)
 	}
+	// Files that no export has written are not replaced.
+	for _, name := range []string{"README.md", "config.json", "model.onnx", "vocab.txt"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(dir, turned(t, false, 1), false); err == nil || !strings.Contains(err.Error(), name+" is none of an export") {
+			t.Errorf("error %v", err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != "{}" || len(files(t, dir)) != 1 {
+			t.Errorf("%s is %q, %v, in %q", name, got, err, files(t, dir))
+		}
+	}
 	// A directory in the way is not moved away.
 	for _, name := range []string{"model.onnx", "vocab.txt"} {
 		dir := t.TempDir()
@@ -226,7 +253,7 @@ func TestStageRemovesWhatIsLeft(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{exists, absent} {
-		staging, err := stage(dir)
+		staging, _, err := stage(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -106,6 +106,9 @@ func (p *Predictor) Predict(ctx context.Context, texts []tokenize.Input) ([]Pred
 	}
 	order := make([]int, len(texts))
 	for i := range order {
+		if encodings[i].Len() == 0 {
+			return nil, &tokenize.TextError{Index: i, Err: errors.New("the tokenizer gives no token at all, not even a special one")}
+		}
 		order[i] = i
 	}
 	sort.SliceStable(order, func(i, j int) bool { return encodings[order[i]].Len() < encodings[order[j]].Len() })

@@ -3,6 +3,7 @@ package exporter
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -176,6 +177,21 @@ func TestFailedSaveLeavesNothing(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// An error names the file that the model is read from, but not temporary ones.
+func TestSaveErrorsNameTheSource(t *testing.T) {
+	dir := t.TempDir()
+	if err := unwritten("export", copyFile(io.Discard, dir)); !strings.Contains(err.Error(), "writing export: read "+dir+": ") {
+		t.Errorf("error %v", err) // a directory cannot be read
+	}
+	if err := unwritten("export", copyFile(io.Discard, "nowhere")); !strings.Contains(err.Error(), "open nowhere: ") {
+		t.Errorf("error %v", err)
+	}
+	_, err := os.Create(filepath.Join(t.TempDir(), "gone", "model.onnx.tmp"))
+	if err = unwritten("export", err); strings.Contains(err.Error(), "tmp") || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -125,6 +125,16 @@ func readSettings(dir string) (Settings, error) {
 	return *config.FTK, nil
 }
 
+// isExport tells whether a directory has what ftk export writes, of whatever
+// version.
+func isExport(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, configFile))
+	var config struct {
+		FTK json.RawMessage `json:"ftk"`
+	}
+	return err == nil && json.Unmarshal(data, &config) == nil && len(config.FTK) > 0
+}
+
 // check tells whether the settings can serve a model.
 func (s *Settings) check() error {
 	switch {

@@ -50,7 +50,8 @@ func (e *DisagreementError) Error() string {
 // Before anything appears in dir, the written model is run in onnxruntime on
 // the samples; if it gives other logits than the trained graph, Write returns a
 // *DisagreementError and leaves dir as it was, as it does after any other
-// error. Files in dir of other names are left alone.
+// error. Files in dir of other names are left alone; where there are files of
+// these names that no export has written, it is an error.
 func Write(ctx context.Context, dir string, s Served) (d Difference, err error) {
 	if len(s.Samples) == 0 {
 		return d, errors.New("no samples to check the export with")
@@ -73,7 +74,7 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 		return d, err
 	}
 
-	staging, err := stage(dir)
+	staging, ours, err := stage(dir)
 	if err != nil {
 		return d, unwritten(dir, err)
 	}
@@ -102,7 +103,7 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d, external))); err != nil {
 		return d, unwritten(dir, err)
 	}
-	if err := install(staging, dir); err != nil {
+	if err := install(staging, dir, ours); err != nil {
 		return d, unwritten(dir, err)
 	}
 	return d, nil
@@ -124,10 +125,11 @@ func saveServed(m *graph.Model, path string) (external bool, err error) {
 }
 
 // unwritten tells what the system said when dir was written, without the names
-// of files that are gone by now.
+// of files that are gone by now; but with that of one the model is read from.
 func unwritten(dir string, err error) error {
+	var read *unreadable
 	var system syscall.Errno
-	if errors.As(err, &system) {
+	if !errors.As(err, &read) && errors.As(err, &system) {
 		err = system
 	}
 	return fmt.Errorf("writing %s: %w", dir, err)

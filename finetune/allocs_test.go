@@ -33,7 +33,7 @@ func testStepAllocatesNothing(t *testing.T, freeze string, stored bool) {
 	defer tr.close()
 	var plan batchPlan
 	order := newTrainingOrder(tr.selection(), 1, 0)
-	for p, err := range order.from(0) {
+	for p, err := range order.from(t.Context(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"context"
 	"iter"
 	"math"
 	"math/bits"
@@ -106,14 +107,15 @@ func (o *trainingOrder) rows(batch int) int {
 }
 
 // from yields the batches from number first on. Each is valid until the next.
-func (o *trainingOrder) from(first int) iter.Seq2[batchPlan, error] {
+// When ctx ends, its error is the last that it yields.
+func (o *trainingOrder) from(ctx context.Context, first int) iter.Seq2[batchPlan, error] {
 	return func(yield func(batchPlan, error) bool) {
 		var c cutter
 		for m := first / megabatch; m*megabatch < o.batches(); m++ {
 			c.begin()
 			lo := m * megabatch * o.size
 			for i := lo; i < min(lo+megabatch*o.size, o.examples.Len()); i++ {
-				if err := c.take(&o.selection, o.shuffled.at(i)); err != nil {
+				if err := c.take(ctx, &o.selection, o.shuffled.at(i)); err != nil {
 					yield(batchPlan{}, err)
 					return
 				}
@@ -151,8 +153,8 @@ func forwardRows(longest, left int, many bool) int {
 
 // evaluationBatches yields batches of examples sorted by length in blocks,
 // longest first, so that a lack of memory shows at once. Each is valid until
-// the next.
-func evaluationBatches(set *dataset.Set, examples dataset.Examples, maxLength int) iter.Seq2[batchPlan, error] {
+// the next. When ctx ends, its error is the last that it yields.
+func evaluationBatches(ctx context.Context, set *dataset.Set, examples dataset.Examples, maxLength int) iter.Seq2[batchPlan, error] {
 	return func(yield func(batchPlan, error) bool) {
 		s := selection{set: set, examples: examples, maxLength: maxLength}
 		many := examples.Len() > blockExamples
@@ -160,7 +162,7 @@ func evaluationBatches(set *dataset.Set, examples dataset.Examples, maxLength in
 		for lo := 0; lo < examples.Len(); lo += blockExamples {
 			c.begin()
 			for i := lo; i < min(lo+blockExamples, examples.Len()); i++ {
-				if err := c.take(&s, i); err != nil {
+				if err := c.take(ctx, &s, i); err != nil {
 					yield(batchPlan{}, err)
 					return
 				}
@@ -182,8 +184,11 @@ type cutter struct {
 
 func (c *cutter) begin() { c.taken = c.taken[:0] }
 
-// take adds example i of a selection.
-func (c *cutter) take(s *selection, i int) error {
+// take adds example i of a selection, which may have to be tokenised for it.
+func (c *cutter) take(ctx context.Context, s *selection, i int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	e, err := s.set.Example(s.examples.At(i))
 	c.taken = append(c.taken, e)
 	return err

@@ -1,6 +1,8 @@
 package finetune
 
 import (
+	"context"
+	"errors"
 	"iter"
 	"math"
 	"os"
@@ -78,7 +80,7 @@ func TestTrainingBatches(t *testing.T) {
 	for _, c := range []struct{ size, partial int }{{16, 4003 % 16}, {32, 4003 % 32}, {4003, 0}, {5000, 4003}, {1, 0}} {
 		chosen := selection{set, set.All(), c.size, 62}
 		order := newTrainingOrder(chosen, 1, 0)
-		batches := collect(t, order.from(0))
+		batches := collect(t, order.from(t.Context(), 0))
 		if len(batches) != order.batches() {
 			t.Errorf("size %d: %d batches, %d are announced", c.size, len(batches), order.batches())
 		}
@@ -98,17 +100,17 @@ func TestTrainingBatches(t *testing.T) {
 			t.Errorf("size %d: the partial batch has %d examples, want %d", c.size, partial, c.partial)
 		}
 		for _, first := range []int{1, 49, 50, 51, 100, len(batches) - 1, len(batches)} {
-			if first <= len(batches) && !cmp.Equal(collect(t, order.from(first)), batches[first:], opt, cmpopts.EquateEmpty()) {
+			if first <= len(batches) && !cmp.Equal(collect(t, order.from(t.Context(), first)), batches[first:], opt, cmpopts.EquateEmpty()) {
 				t.Errorf("size %d: from batch %d on they differ", c.size, first)
 			}
 		}
-		if !cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 1, 0).from(0)), opt) {
+		if !cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 1, 0).from(t.Context(), 0)), opt) {
 			t.Error("the same seed and epoch give other batches")
 		}
-		if cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 1, 1).from(0)), opt) && c.size < 4003 {
+		if cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 1, 1).from(t.Context(), 0)), opt) && c.size < 4003 {
 			t.Error("another epoch gives the same batches")
 		}
-		if cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 2, 0).from(0)), opt) && c.size < 4003 {
+		if cmp.Equal(batches, collect(t, newTrainingOrder(chosen, 2, 0).from(t.Context(), 0)), opt) && c.size < 4003 {
 			t.Error("another seed gives the same batches")
 		}
 	}
@@ -117,7 +119,7 @@ func TestTrainingBatches(t *testing.T) {
 func TestEvaluationBatches(t *testing.T) {
 	const n = 2*blockExamples + 1000
 	set := setOfLengths(t, n, func(i int) int { return 3 + i*7919%60 })
-	batches := collect(t, evaluationBatches(set, set.All(), 62))
+	batches := collect(t, evaluationBatches(t.Context(), set, set.All(), 62))
 	checkBatches(t, batches, n)
 	done, blocks, small := 0, 0, 0
 	for i, b := range batches {
@@ -194,6 +196,27 @@ func TestShuffleIsUniform(t *testing.T) {
 	}
 }
 
+// A run that is interrupted does not wait for the texts of a megabatch.
+func TestBatchesEndWithTheContext(t *testing.T) {
+	set := setOfLengths(t, 100, func(i int) int { return 1 + i })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, plans := range map[string]iter.Seq2[batchPlan, error]{
+		"training":   newTrainingOrder(selection{set, set.All(), 8, 62}, 1, 0).from(ctx, 0),
+		"evaluation": evaluationBatches(ctx, set, set.All(), 62),
+	} {
+		n := 0
+		for p, err := range plans {
+			if n++; !errors.Is(err, context.Canceled) || len(p.examples) > 0 {
+				t.Errorf("%s: %+v, %v", what, p, err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d batches", what, n)
+		}
+	}
+}
+
 // While a batch is in use the next are tokenised.
 func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
 	const early, late = 256, 3 * megabatch // read at once; kept as texts
@@ -230,7 +253,7 @@ func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
 	}
 	texts(0, megabatch)
 	at := 0
-	for _, err := range f.batches(t.Context(), order.from(0), true) {
+	for _, err := range f.batches(t.Context(), order.from(t.Context(), 0), true) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 // forward runs a choice of the set's examples through the network and calls
 // each with the logits of every batch, [rows classes].
 func (f *feeder) forward(ctx context.Context, examples dataset.Examples, maxLength int, each func(b *batch, logits []float32) error) error {
-	for b, err := range f.batches(ctx, evaluationBatches(f.set, examples, maxLength), false) {
+	for b, err := range f.batches(ctx, evaluationBatches(ctx, f.set, examples, maxLength), false) {
 		if err != nil {
 			return err
 		}

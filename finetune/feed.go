@@ -61,6 +61,14 @@ func (n *network) canFeed(v *graph.Value) error {
 	default:
 		return fmt.Errorf("input %q of the model is none that text gives (input_ids, attention_mask, token_type_ids, position_ids)", v.Name)
 	}
+	if dims, known := v.Dims(); known {
+		if len(dims) != 2 {
+			return fmt.Errorf("input %q of the model has %d axes; text is fed as [batch sequence]", v.Name, len(dims))
+		}
+		if dims[0].Known() || dims[1].Known() {
+			return fmt.Errorf("input %q of the model has a fixed size, %v; texts have any number of tokens: export the model again with dynamic axes for batch and sequence", v.Name, v.Type)
+		}
+	}
 	if v.Type != nil {
 		switch v.Type.Elem {
 		case graph.Int64, graph.Int32, graph.Float32, graph.Undefined:

@@ -20,7 +20,7 @@ type Loaded struct {
 	Columns                dataset.Columns // those read, guesses included
 	MaxLength              int
 	AtMaxLength            int // training examples of that length, probably cut, as far as they are tokenised yet
-	Tokenised              int // so many first examples of the training file are; the others are batch by batch
+	Tokenised, Rows        int // so many first rows of the training file, of all, are tokenised; the others are batch by batch
 	Trainable, Frozen      int64
 	Steps                  int // optimiser steps of the whole run
 }

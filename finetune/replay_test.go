@@ -72,7 +72,7 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	for epoch := range c.Epochs {
-		for p, err := range newTrainingOrder(tr.selection(), c.Seed, epoch).from(0) {
+		for p, err := range newTrainingOrder(tr.selection(), c.Seed, epoch).from(t.Context(), 0) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -47,7 +47,7 @@ func (t *trainer) trainEpoch(ctx context.Context) error {
 	groups := accumulation{order, t.GradAccum}
 	at := t.batch
 	t.clock.begin()
-	for b, err := range t.feed.batches(ctx, order.from(at), true) {
+	for b, err := range t.feed.batches(ctx, order.from(ctx, at), true) {
 		if err == nil {
 			err = ctx.Err() // a batch that was ready when ctx ended is not taken
 		}

@@ -120,6 +120,12 @@ func (t *Trained) Evaluate(ctx context.Context, path string, columns dataset.Col
 	return m, err
 }
 
+// Takes tells whether the tokenizer makes of a text what the model can take.
+func (t *Trained) Takes(r dataset.Record) bool {
+	e, err := t.encoder()(r.Text, r.Pair)
+	return err == nil && len(e.IDs) > 0
+}
+
 // Samples runs texts through the trained graph and returns the batches, inputs
 // of the whole model with their logits, for exporter's check.
 func (t *Trained) Samples(ctx context.Context, texts []dataset.Record) ([]exporter.Sample, error) {

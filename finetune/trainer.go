@@ -136,7 +136,7 @@ func (t *trainer) load(ctx context.Context, info *models.Info) error {
 		MemoryLimit: setMemory, Progress: func(p dataset.Progress) { t.emit(Reading(p)) },
 	}
 	if t.Freeze == "none" { // or the size of features would not be known
-		o.AtOnce = tokenisedAtOnce
+		o.AtOnce, o.Together = tokenisedAtOnce, max(megabatch*t.BatchSize, blockExamples)
 	}
 	if t.Workspace != nil {
 		o.Dir = t.Workspace.CacheDir()
@@ -225,8 +225,11 @@ func (t *trainer) announce() error {
 	}
 	t.emit(Loaded{
 		Examples: t.examples.Len(), EvalExamples: t.evalExamples.Len(), Labels: t.train.Classes.Names, Columns: t.train.Columns,
-		MaxLength: t.MaxLength, AtMaxLength: limit, Tokenised: t.train.Tokenised(), Trainable: t.net.weights.count(), Frozen: t.net.frozen(), Steps: t.steps,
+		MaxLength: t.MaxLength, AtMaxLength: limit, Tokenised: t.train.Tokenised(), Rows: t.train.Len(), Trainable: t.net.weights.count(), Frozen: t.net.frozen(), Steps: t.steps,
 	})
+	if n := len(t.net.info.Anonymous); n > 0 && t.Freeze != "backbone" {
+		t.emit(Warning{fmt.Sprintf("%d weights of the model are Constant nodes, not initializers, and stay as they are, whatever --freeze says", n)})
+	}
 	for _, s := range []*dataset.Set{t.train, t.eval} {
 		if s.EmptyTexts > 0 {
 			t.emit(Warning{fmt.Sprintf("%s: %d examples have no text, the first at line %d; they are kept", s.Path, s.EmptyTexts, s.FirstEmptyLine)})

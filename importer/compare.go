@@ -13,9 +13,12 @@ import (
 // onnxruntime's.
 type OutputDifference struct {
 	Output string  `json:"output"`
-	Max    float64 `json:"max_difference"` // largest absolute difference
-	Scale  float64 `json:"scale"`          // largest absolute value, 1 at least
+	Max    float64 `json:"max_difference"` // largest absolute difference; values that are not finite are the same in both
+	Scale  float64 `json:"scale"`          // largest absolute value that is finite, 1 at least
 }
+
+// Alike tells whether the difference is one of rounding.
+func (d OutputDifference) Alike() bool { return d.Max <= 1e-3*d.Scale }
 
 // NativeError says why ftk does not compute a model that onnxruntime takes: it
 // can still be a frozen backbone.
@@ -101,12 +104,19 @@ func difference(output string, native *graph.Tensor, reference ort.Array) (Outpu
 		return d, fmt.Errorf("output %q: %d values natively, %d in onnxruntime", output, len(got), len(want))
 	}
 	for i, w := range want {
+		if got[i] == w || got[i] != got[i] && w != w { // infinities and NaN included
+			continue
+		}
 		diff := math.Abs(float64(got[i]) - float64(w))
-		if math.IsNaN(diff) && !math.IsNaN(float64(w)) {
+		if math.IsNaN(diff) || math.IsInf(diff, 0) {
 			return d, fmt.Errorf("output %q: value %d is %v natively, %v in onnxruntime", output, i, got[i], w)
 		}
 		d.Max = max(d.Max, diff)
-		d.Scale = max(d.Scale, math.Abs(float64(w)))
+	}
+	for _, w := range want {
+		if v := math.Abs(float64(w)); !math.IsNaN(v) && !math.IsInf(v, 0) {
+			d.Scale = max(d.Scale, v)
+		}
 	}
 	return d, nil
 }

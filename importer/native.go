@@ -18,6 +18,7 @@ import (
 // them natively; the rest can be used in a frozen part, which onnxruntime runs.
 // Each list is sorted.
 func Operators(m *graph.Model) (trainable, frozenOnly []string) {
+	trainable, frozenOnly = []string{}, []string{} // lists in JSON, too
 	for _, n := range m.Graph.Nodes {
 		name := n.OpType
 		if n.Domain != "" && n.Domain != "ai.onnx" {

@@ -7,13 +7,16 @@ import (
 	"github.com/ftk-go/ftk/internal/graph"
 )
 
+// maxSample is how many elements of an input are made up at most.
+const maxSample = 1 << 26
+
 // RandomInputs makes a batch of random inputs for a model, the same for the
 // same seed: token ids over the whole vocabulary, one more example padded in
 // each row of the attention mask, standard normal floats. Axes that the model
 // leaves open get batch (the first) and sequence (all others).
 //
 // An input of a role that is not known and of an integer type cannot be made
-// up; the error names it.
+// up, nor one of very many elements; the error names it.
 func RandomInputs(info *Info, batch, sequence int64, seed uint64) (map[string]*graph.Tensor, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x66746b))
 	inputs := map[string]*graph.Tensor{}
@@ -32,6 +35,9 @@ func RandomInputs(info *Info, batch, sequence int64, seed uint64) (map[string]*g
 				shape[i] = batch
 			default:
 				shape[i] = sequence
+			}
+			if d := shape[i]; d > 0 && size > maxSample/d {
+				return nil, fmt.Errorf("input %q (%s): too large to be tried", in.Name, in.Type)
 			}
 			size *= shape[i]
 		}

@@ -63,7 +63,7 @@ func runExport(ctx context.Context, dir, runID string, threads int) error {
 		return err
 	}
 	defer trained.Close()
-	samples, err := trained.Samples(ctx, checkTexts(&trained.Record))
+	samples, err := trained.Samples(ctx, trained.checkTexts())
 	if err != nil {
 		return err
 	}
@@ -146,16 +146,19 @@ func openTrained(id string, threads int) (*trainedRun, error) {
 const checkExamples = 64
 
 // checkTexts are texts, or pairs of texts, of the run's own data, where the file
-// is still there, and some of every kind that are always at hand.
-func checkTexts(r *finetune.Record) []dataset.Record {
+// is still there, and some of every kind that are always at hand, as far as the
+// tokenizer takes them.
+func (t *trainedRun) checkTexts() []dataset.Record {
 	var texts []dataset.Record
 	for _, text := range []string{
 		"", "a", "Where is my new card?", "Ça va très bien, merci — et vous ?", "価格は三百円です。", "C1=CC=CC=C1",
 		strings.Repeat("a long text that fills the sequence, ", 40),
 	} {
-		texts = append(texts, dataset.Record{Text: text})
+		if r := (dataset.Record{Text: text}); t.Takes(r) {
+			texts = append(texts, r)
+		}
 	}
-	return append(texts, dataTexts(r, checkExamples-len(texts))...)
+	return append(texts, dataTexts(&t.Record, checkExamples-len(texts))...)
 }
 
 // dataTexts are the first n texts of the run's data, as many as can be read.

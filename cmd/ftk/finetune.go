@@ -35,7 +35,9 @@ so far is kept, and --resume goes on where it stopped.`,
   ftk finetune --resume`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s.CacheLimit = cacheLimit << 20
+			if s.CacheLimit = cacheLimit << 20; s.CacheLimit>>20 != cacheLimit {
+				return usagef("finetune: --%s: %d MiB are more than any disk has", cacheLimitFlag, cacheLimit)
+			}
 			if resume && s.Train == "" {
 				if err := checkResumed(cmd, s.CacheLimit); err != nil {
 					return err

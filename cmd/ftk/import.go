@@ -17,6 +17,7 @@ import (
 	"github.com/ftk-go/ftk/internal/atomicfile"
 	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/ort"
+	"github.com/ftk-go/ftk/internal/serde"
 	"github.com/ftk-go/ftk/models"
 	"github.com/ftk-go/ftk/tokenize"
 )
@@ -100,7 +101,7 @@ func runImport(ctx context.Context, path, tokenizerPath string) error {
 			}
 		}
 		model := filepath.Join(dir, workspace.ModelFile)
-		if err := exporter.Save(source.Model, model); err != nil {
+		if err := save(source.Model, model); err != nil {
 			return err
 		}
 		report.Differences, err = compare(ctx, source, info, model)
@@ -117,6 +118,17 @@ func runImport(ctx context.Context, path, tokenizerPath string) error {
 		return printJSON(report)
 	}
 	return nil
+}
+
+// save saves a model: in one file where it fits, as it does not always when it
+// was read from safetensors.
+func save(m *graph.Model, path string) error {
+	err := exporter.Save(m, path)
+	var large *serde.TooLargeError
+	if errors.As(err, &large) {
+		return exporter.Save(m, path, exporter.Options{ExternalData: true})
+	}
+	return err
 }
 
 // companions gathers the files that go beside the imported model, with the
@@ -181,12 +193,15 @@ func compare(ctx context.Context, source *models.Source, info *models.Info, path
 	}
 	for _, d := range differences {
 		say("comparison  %s: native and onnxruntime differ by at most %.2g (values up to %.2g)", d.Output, d.Max, d.Scale)
+		if !d.Alike() {
+			warn("%s: that is more than rounding: an export of what is trained natively may be refused; --freeze backbone --frozen-engine onnxruntime trains on onnxruntime's values", d.Output)
+		}
 	}
 	return differences, nil
 }
 
 func describe(source *models.Source, info *models.Info) *imported {
-	r := &imported{Model: source.Path, Family: info.Family, Opset: info.Opset, Parameters: info.Parameters, HiddenSize: info.HiddenSize, Shared: info.SharedLayers}
+	r := &imported{Model: source.Path, Family: info.Family, Opset: info.Opset, Parameters: info.Parameters, HiddenSize: info.HiddenSize, Shared: info.SharedLayers, Layers: []string{}}
 	for _, in := range info.Inputs {
 		r.Inputs = append(r.Inputs, in.Name+" "+in.Type.String())
 	}

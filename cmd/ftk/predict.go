@@ -37,6 +37,9 @@ A file is read as the training data was: texts in pairs if those were.`,
 			if (len(texts) == 0) == (data == "") {
 				return usagef("predict takes either --text or --data")
 			}
+			if data == "" && (column != "" || pairColumn != "") {
+				return usagef("--text-column and --text-pair-column are of --data")
+			}
 			if len(pairs) > 0 && len(pairs) != len(texts) {
 				return usagef("predict has %d --text and %d --text-pair: it takes a second text for each, or for none", len(texts), len(pairs))
 			}

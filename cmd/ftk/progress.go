@@ -82,7 +82,7 @@ func (p *trainingProgress) event(e finetune.Event) {
 		say("%s values trained, %s frozen; %d steps", count(e.Trainable), count(e.Frozen), e.Steps)
 		if e.AtMaxLength > 0 {
 			of := ""
-			if e.Tokenised < e.Examples {
+			if e.Tokenised < e.Rows {
 				of = fmt.Sprintf(" of the first %s", count(int64(e.Tokenised)))
 			}
 			say("%s examples%s are %d tokens long, the most there can be (--max-length): they are probably cut", count(int64(e.AtMaxLength)), of, e.MaxLength)
@@ -124,7 +124,7 @@ func (p *trainingProgress) event(e finetune.Event) {
 		say("epoch %d  train loss %.4f  eval loss %.4f  accuracy %.4f  macro F1 %.4f%s", e.Epoch, e.TrainLoss, e.Loss, e.Accuracy, e.F1Macro, mark)
 	case finetune.Warning:
 		p.end()
-		fmt.Fprintln(os.Stderr, "ftk: warning:", e.Text)
+		warn("%s", e.Text)
 	}
 }
 

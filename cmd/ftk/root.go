@@ -110,3 +110,6 @@ func out() io.Writer {
 
 // say prints one line for people.
 func say(format string, args ...any) { fmt.Fprintf(out(), format+"\n", args...) }
+
+// warn prints a warning, which does not go where results go.
+func warn(format string, args ...any) { fmt.Fprintf(os.Stderr, "ftk: warning: "+format+"\n", args...) }

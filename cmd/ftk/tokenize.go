@@ -36,7 +36,7 @@ is longer than --max-length goes on in further windows, a line each.`,
   ftk tokenize --tokenizer tokenizer.json --data texts.txt --max-length 128 --stride 32`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts, err := fl.options(cmd.Flags().Changed("stride"))
+			opts, err := fl.options(cmd.Flags().Changed("stride"), cmd.Flags().Changed("truncation"))
 			if err != nil {
 				return err
 			}
@@ -66,8 +66,9 @@ is longer than --max-length goes on in further windows, a line each.`,
 	return cmd
 }
 
-// options checks the flags. windows says whether --stride was given.
-func (fl *tokenizeFlags) options(windows bool) (tokenize.Options, error) {
+// options checks the flags. windows and cut say whether --stride and
+// --truncation were given.
+func (fl *tokenizeFlags) options(windows, cut bool) (tokenize.Options, error) {
 	opts := tokenize.Options{
 		MaxLength: fl.maxLength, Stride: fl.stride, Overflow: windows, NoSpecial: fl.noSpecial, CharOffsets: fl.chars,
 	}
@@ -81,6 +82,8 @@ func (fl *tokenizeFlags) options(windows bool) (tokenize.Options, error) {
 		return opts, usagef("--max-length and --stride take 0 or more")
 	case windows && fl.maxLength == 0:
 		return opts, usagef("--stride needs --max-length")
+	case cut && fl.maxLength == 0:
+		return opts, usagef("--truncation needs --max-length")
 	}
 	if opts.Truncation, err = tokenize.ParseTruncation(fl.truncation); err != nil {
 		return opts, usagef("--truncation: %w", err)

@@ -86,7 +86,7 @@ func TestTokenizeCommandWindows(t *testing.T) {
 func TestTokenizeCommandUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"--text", "a", "--data", "f"}, {"--text", "a", "--truncation", "never"}, {"--text", "a", "--stride", "2"},
-		{"--text", "a", "--max-length", "-1"}, {"--text", "a", "--threads", "-1"},
+		{"--text", "a", "--max-length", "-1"}, {"--text", "a", "--truncation", "only_first"}, {"--text", "a", "--threads", "-1"},
 	} {
 		if _, err := runTokenize(t, "", args...); err == nil {
 			t.Errorf("%q was taken", args)

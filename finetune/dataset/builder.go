@@ -28,7 +28,10 @@ const memoryLimit = 8 << 20
 
 func newSetBuilder(path string, columns Columns, opt LoadOptions) *setBuilder {
 	b := &setBuilder{Set: Set{Path: path, Columns: columns, shortest: Example{Length: math.MaxInt}}, dir: opt.Dir, limit: opt.MemoryLimit, content: sha256.New()}
-	b.texts.encode = opt.Encode
+	b.texts.encode, b.texts.most = opt.Encode, opt.Together
+	if b.texts.most == 0 {
+		b.texts.most = together
+	}
 	if b.dir == "" {
 		b.dir = os.TempDir()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type Encode func(text, pair string) (Encoding, error)
 type LoadOptions struct {
 	Options
 	Encode      Encode
+	Together    int            // examples that are asked for, in whatever order, before each of them is again; their tokens are kept meanwhile; 0: 8,192
 	Classes     *Classes       // classes that labels must belong to; nil: those of the file
 	Workers     int            // goroutines that tokenise; 0: GOMAXPROCS
 	Dir         string         // for the files of a set that is large; "": that for temporary files
@@ -75,9 +77,7 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	for range opt.Workers {
 		go func() {
 			for c := range work {
-				if !c.late {
-					c.encode(opt.Encode, path)
-				}
+				c.encode(opt.Encode, path)
 				close(c.done)
 			}
 		}()
@@ -159,9 +159,16 @@ func readChunks(ctx context.Context, r *Reader, atOnce int, work, order chan<- *
 	}
 }
 
+// encode tokenises the records; of those whose text is kept only the ones that
+// have no text, for which the tokenizer may have no token.
 func (c *chunk) encode(encode Encode, path string) {
-	c.encoded = make([]Encoding, len(c.records))
+	if !c.late {
+		c.encoded = make([]Encoding, len(c.records))
+	}
 	for i, rec := range c.records {
+		if c.late && (strings.TrimSpace(rec.Text) != "" || strings.TrimSpace(rec.Pair) != "") {
+			continue
+		}
 		e, err := encode(rec.Text, rec.Pair)
 		if err == nil && len(e.IDs) == 0 {
 			err = errNoTokens
@@ -170,6 +177,8 @@ func (c *chunk) encode(encode Encode, path string) {
 			c.err = fmt.Errorf("%s:%d: %w", path, rec.Line, err)
 			return
 		}
-		c.encoded[i] = e
+		if !c.late {
+			c.encoded[i] = e
+		}
 	}
 }

@@ -12,8 +12,9 @@ import (
 // has where its text ends. The tokens asked for last are kept, as those who ask
 // for an example's length will ask for its tokens.
 type texts struct {
-	column // of each: bytes of the text (uvarint), the text, the second text
+	column // of each: the line it is on, bytes of the text (uvarints), the text, the second text
 	encode Encode
+	most   int // examples in recent
 
 	mu     sync.Mutex
 	recent map[int]compact
@@ -40,11 +41,11 @@ func narrow(values []int64) []uint32 {
 	return to
 }
 
-// So many tokens are kept, of so many examples: those of texts that are sorted
-// by length together.
+// recentTokens is how many tokens are kept at most, and together the examples
+// that they are kept of where LoadOptions says nothing else.
 const (
-	recentTokens   = 1 << 20
-	recentExamples = 1 << 13
+	recentTokens = 1 << 21
+	together     = 1 << 13
 )
 
 // Tokenised returns how many examples have been tokenised when the set was
@@ -54,12 +55,10 @@ func (s *Set) Tokenised() int { return s.tokenised }
 
 // addText adds a record whose text is kept.
 func (b *setBuilder) addText(r Record, class int32) {
-	var head [binary.MaxVarintLen64]byte
-	n := binary.PutUvarint(head[:], uint64(len(r.Text)))
-	to := b.texts.extend(n + len(r.Text) + len(r.Pair))
-	copy(to, head[:n])
-	copy(to[n:], r.Text)
-	copy(to[n+len(r.Text):], r.Pair)
+	b.scratch = binary.AppendUvarint(b.scratch[:0], uint64(r.Line))
+	b.scratch = binary.AppendUvarint(b.scratch, uint64(len(r.Text)))
+	b.scratch = append(append(b.scratch, r.Text...), r.Pair...)
+	copy(b.texts.extend(len(b.scratch)), b.scratch)
 	b.enter(b.texts.size, class)
 }
 
@@ -84,6 +83,8 @@ func (s *Set) tokensOf(number int, at *Example) (compact, error) {
 	if err != nil {
 		return compact{}, s.lost(err)
 	}
+	line, n := binary.Uvarint(raw)
+	raw = raw[n:]
 	length, n := binary.Uvarint(raw)
 	raw = raw[n:]
 	e, err := t.encode(string(raw[:length]), string(raw[length:]))
@@ -91,7 +92,7 @@ func (s *Set) tokensOf(number int, at *Example) (compact, error) {
 		err = errNoTokens
 	}
 	if err != nil {
-		return compact{}, fmt.Errorf("%s: example %d: %w", s.Path, number+1, err)
+		return compact{}, fmt.Errorf("%s:%d: %w", s.Path, line, err)
 	}
 	c := compacted(e)
 	t.keep(number, c)
@@ -106,7 +107,7 @@ func (t *texts) keep(number int, c compact) {
 	t.recent[number] = c
 	t.queue = append(t.queue, number)
 	t.tokens += len(c.ids)
-	for len(t.queue) > recentExamples || t.tokens > recentTokens && len(t.queue) > 1 {
+	for len(t.queue) > t.most || t.tokens > recentTokens && len(t.queue) > 1 {
 		t.tokens -= len(t.recent[t.queue[0]].ids)
 		delete(t.recent, t.queue[0])
 		t.queue = t.queue[1:]
