@@ -3,6 +3,7 @@ package lower
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -23,8 +24,9 @@ func function(f func(c *Call) tensorop.Function) Func {
 func binary(c *Call) ([]*value, error) { return one(arithmetic(c.Node.OpType, c.N(0), c.N(1))) }
 
 // arithmetic prefers the vectorised operators where no broadcasting is needed.
+// (To Shape.Eq a row or column is equal to a vector.)
 func arithmetic(name string, a, b *G.Node) (*G.Node, error) {
-	if a.Dtype() == tensor.Float32 && a.Dims() > 0 && a.Shape().Eq(b.Shape()) && b.Dtype() == tensor.Float32 {
+	if a.Dtype() == tensor.Float32 && a.Dims() > 0 && slices.Equal(a.Shape(), b.Shape()) && b.Dtype() == tensor.Float32 {
 		switch name {
 		case "Add":
 			return op.Add(a, b)

@@ -2,6 +2,7 @@ package lower
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -55,7 +56,7 @@ func layerNormalization(c *Call) ([]*value, error) {
 	x, shape := c.N(0), append([]int{}, c.Shape(0)...)
 	width := product(shape[axis:])
 	eps := c.AttrFloat("epsilon", 1e-5)
-	fits := product(c.Shape(1)) == width && (!c.Has(2) || product(c.Shape(2)) == width)
+	fits := isWhole(c.Shape(1), shape[axis:]) && (!c.Has(2) || isWhole(c.Shape(2), shape[axis:]))
 	if x.Dtype() == tensor.Float32 && fits && c.Outputs() == 1 {
 		var s steps
 		rows := s.reshape(x, product(shape[:axis]), width)
@@ -200,7 +201,21 @@ func lpNormalization(c *Call) ([]*value, error) {
 	}
 	var s steps
 	norm := s.reduce(name, c.N(0), []int{axis})
-	// A vector of zeros stays one.
-	tiny := tensorop.Scalar(c.g, c.DType(0), 1e-38)
+	// A vector of zeros stays one. (The bound is PyTorch's in normalize; it shows in the gradient there.)
+	tiny := tensorop.Scalar(c.g, c.DType(0), 1e-12)
 	return one(s.binary("Div", c.N(0), s.binary("Max", norm, tiny)), s.err)
+}
+
+// isWhole tells whether a shape that broadcasts to another, with whatever axes
+// before that one's, has all its elements.
+func isWhole(shape, of []int) bool {
+	return slices.Equal(withoutOnes(shape), withoutOnes(of))
+}
+
+// withoutOnes is a shape without the axes of length 1 at its front.
+func withoutOnes(shape []int) []int {
+	for len(shape) > 0 && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	return shape
 }

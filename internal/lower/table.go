@@ -1,6 +1,7 @@
 package lower
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 
@@ -57,16 +58,26 @@ func Differentiable(n *graph.Node) bool {
 // as a *graph.UnsupportedError.
 func Unsupported(g *graph.Graph, opset int64) error { return supported(needed(g), opset) }
 
+// lastNew is the last opset whose operators no pass puts into graphs of earlier
+// ones.
+const lastNew = 9
+
 func supported(nodes []*graph.Node, opset int64) error {
 	e := &graph.UnsupportedError{Doing: "native training"}
 	for _, n := range nodes {
-		if find(n) == nil {
-			version := opset
-			if n.Domain != "" && n.Domain != "ai.onnx" {
-				version = 0
-			}
-			e.Nodes = append(e.Nodes, graph.UnsupportedNode{Node: n, Opset: version, Reason: "no such operator"})
+		version, reason := opset, ""
+		if n.Domain != "" && n.Domain != "ai.onnx" {
+			version = 0
 		}
+		switch r := find(n); {
+		case r == nil:
+			reason = "no such operator"
+		case 0 < version && version < r.Since && r.Since <= lastNew:
+			reason = fmt.Sprintf("it is understood from opset %d on", r.Since)
+		default:
+			continue
+		}
+		e.Nodes = append(e.Nodes, graph.UnsupportedNode{Node: n, Opset: version, Reason: reason})
 	}
 	if len(e.Nodes) == 0 {
 		return nil

@@ -47,6 +47,19 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
+// TestOldOpsets: before version 7 Add has its own rules for broadcasting.
+func TestOldOpsets(t *testing.T) {
+	g := chain("Relu")
+	y := g.AddNode("Add", "sum", []*graph.Value{g.Outputs[0], g.Outputs[0]}).Output()
+	g.Outputs = []*graph.Value{y}
+	for opset, want := range map[int64]bool{0: true, 6: false, 7: true, 21: true} {
+		err := lower.Unsupported(g, opset)
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "opset 7 on") {
+			t.Errorf("opset %d: %v", opset, err)
+		}
+	}
+}
+
 // TestErrors: an error says which node, which operator, which opset and which shapes.
 func TestErrors(t *testing.T) {
 	shape := map[string]lower.Shape{"x": {DType: graph.Float32, Dims: []int{2, 3}}}

@@ -93,6 +93,7 @@ type Base struct {
 	name string // with attributes
 	in   []Operand
 	out  Operand
+	ids  []int64 // of the operands' nodes, see WriteHash
 }
 
 // NewBase describes an operator: its name, its attributes (all of them: they are its identity), the inputs it will be
@@ -104,6 +105,7 @@ func NewBase(name, attrs string, inputs G.Nodes, outDims int) Base {
 	}
 	for _, n := range inputs {
 		b.in = append(b.in, Operand{Type: n.Dtype(), Dims: n.Dims()})
+		b.ids = append(b.ids, n.ID())
 	}
 	return b
 }
@@ -143,8 +145,11 @@ func (b *Base) CallsExtern() bool { return false }
 // OverwritesInput is -1: on gorgonia's own machines no operator works in place.
 func (b *Base) OverwritesInput() int { return -1 }
 
-// WriteHash writes the operator's identity: name, attributes, operand types.
-func (b *Base) WriteHash(h hash.Hash) { fmt.Fprintf(h, "ftk.%s %v %d", b.name, b.in, b.out) }
+// WriteHash writes the operator's identity: name, attributes, operand types, and
+// which nodes the operands are. Gorgonia takes nodes whose hashes are equal for
+// the same if their operators' are, too, without a look at the operands: of 32
+// bits one alone is equal by chance too often.
+func (b *Base) WriteHash(h hash.Hash) { fmt.Fprintf(h, "ftk.%s %v %d %d", b.name, b.in, b.out, b.ids) }
 
 // Hashcode is the hash of the operator's identity.
 func (b *Base) Hashcode() uint32 {

@@ -153,6 +153,23 @@ func must(n *G.Node, err error) *G.Node {
 	return n
 }
 
+// TestNodesOfOneHash: an operator's hash says which nodes it is applied to, as gorgonia compares nothing else where the
+// hashes of two nodes are equal.
+func TestNodesOfOneHash(t *testing.T) {
+	g := G.NewGraph()
+	var sums []*G.Node
+	for _, name := range []string{"a", "b"} {
+		x := G.NewMatrix(g, tensor.Float32, G.WithShape(2, 3), G.WithName(name))
+		sums = append(sums, must(op.Add(x, x)))
+		if again := must(op.Add(x, x)); again != sums[len(sums)-1] {
+			t.Error("equal expressions are not one node")
+		}
+	}
+	if a, b := sums[0].Op().Hashcode(), sums[1].Op().Hashcode(); a == b {
+		t.Errorf("sums of other nodes have the same hash, %x", a)
+	}
+}
+
 // TestOperators compares values and gradients with PyTorch's (≤ 1e-4 relative), with finite differences, and between the
 // planned machine and TapeMachine.
 func TestOperators(t *testing.T) {

@@ -453,7 +453,7 @@ func (f *inference) attention(n *graph.Node, q, v []dim) []dim {
 
 func (f *inference) reduce(n *graph.Node, x []dim, set func([]dim)) {
 	axes, ok := axesOf(n)
-	if x == nil || !ok {
+	if x == nil || !ok || len(axes) == 0 { // none are all, or, if the node says so, none
 		return
 	}
 	at := map[int]bool{}

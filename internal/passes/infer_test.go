@@ -61,6 +61,26 @@ func TestFreshSymbols(t *testing.T) {
 	}
 }
 
+// TestReduceOverNoAxes: no axes are all of them, so that what is reduced is not as large as before.
+func TestReduceOverNoAxes(t *testing.T) {
+	g := &graph.Graph{}
+	x := g.AddInput("x", graph.TensorOf(graph.Float32, graph.NamedDim("batch"), graph.NamedDim("sequence"), graph.Dim{Size: 8}))
+	mean := op(g, "m", "ReduceMean", x, ints(g))
+	y := op(g, "y", "Relu", op(g, "e", "Expand", mean, op(g, "s", "Shape", x)))
+	g.Outputs = []*graph.Value{y}
+	after, err := passes.Canonical(&graph.Model{Graph: g, Opsets: []graph.Opset{{Version: 18}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([]float32, 2*5*8)
+	for i := range values {
+		values[i] = float32(i)
+	}
+	if got := sums(t, after, values); len(got) != len(values) || got[0] != 39.5 || got[79] != 39.5 {
+		t.Errorf("%d values, %v", len(got), got[:1])
+	}
+}
+
 // sums computes a graph of one input x [2 5 8].
 func sums(t *testing.T, g *graph.Graph, x []float32) []float32 {
 	t.Helper()

@@ -37,6 +37,7 @@ type Gradient func(in G.Nodes, out, grad *G.Node) (G.Nodes, error)
 type Op struct {
 	name  string
 	in    []operand
+	ids   []int64 // of the operands' nodes, see op.Base.WriteHash
 	out   operand
 	run   Kernel
 	wrt   []bool // which inputs it is differentiable in
@@ -76,6 +77,7 @@ func define(s spec, in ...*G.Node) (*G.Node, error) {
 	o.wrt = make([]bool, len(in))
 	for i, n := range in {
 		o.in = append(o.in, operand{n.Dtype(), n.Shape().Clone()})
+		o.ids = append(o.ids, n.ID())
 		o.wrt[i] = s.grad != nil && isFloat(n.Dtype()) && (s.wrt == nil || slices.Contains(s.wrt, i))
 	}
 	var g G.Op = o
@@ -113,8 +115,8 @@ func (o *Op) CallsExtern() bool { return false }
 // OverwritesInput says that no input is overwritten; a machine that plans memory asks InPlace instead.
 func (o *Op) OverwritesInput() int { return -1 }
 
-// WriteHash writes the operator's identity.
-func (o *Op) WriteHash(h hash.Hash) { fmt.Fprintf(h, "ftk/%s%v%v", o.name, o.in, o.out) }
+// WriteHash writes the operator's identity, as op.Base.WriteHash does.
+func (o *Op) WriteHash(h hash.Hash) { fmt.Fprintf(h, "ftk/%s%v%v%d", o.name, o.in, o.out, o.ids) }
 
 // Hashcode is the hash of WriteHash.
 func (o *Op) Hashcode() uint32 {
@@ -163,7 +165,7 @@ func (o *Op) UsePreallocDo(prealloc G.Value, vs ...G.Value) (G.Value, error) {
 		in[i] = d
 	}
 	out, ok := prealloc.(*tensor.Dense)
-	if !ok || out.Dtype() != o.out.dtype || !out.Shape().Eq(o.out.shape) || out.RequiresIterator() || len(o.out.shape) == 0 {
+	if !ok || out.Dtype() != o.out.dtype || !slices.Equal(out.Shape(), o.out.shape) || out.RequiresIterator() || len(o.out.shape) == 0 {
 		out = NewDense(o.out.dtype, o.out.shape)
 	}
 	if err := o.run(out, in); err != nil {

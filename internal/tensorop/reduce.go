@@ -208,6 +208,15 @@ func reduceOf[T number](op string, r reduction, init T) Kernel {
 	}
 }
 
+// norm is the square root of a sum of squares. At 0 its derivative counts as 0,
+// the least of the norm's subgradients (as in PyTorch).
+var norm = Function{Name: "Norm", F: math.Sqrt, D: func(_, y float64) float64 {
+	if y == 0 {
+		return 0
+	}
+	return 0.5 / y
+}}
+
 // Reduce folds axes (sorted, not negative) of x: ReduceSum, ReduceMean, ReduceMax, ReduceMin, ReduceProd, ReduceL1,
 // ReduceL2, ReduceLogSum, ReduceLogSumExp or ReduceSumSquare.
 func Reduce(op string, x *G.Node, axes []int, keepDims bool) (*G.Node, error) {
@@ -234,7 +243,9 @@ func Reduce(op string, x *G.Node, axes []int, keepDims bool) (*G.Node, error) {
 	case "ReduceL1":
 		y = sum(apply("Abs", x))
 	case "ReduceL2":
-		y = apply("Sqrt", sum(c.binary("Mul", x, x)))
+		if squares := sum(c.binary("Mul", x, x)); c.err == nil {
+			y = c.do(Map(norm, squares))
+		}
 	case "ReduceSumSquare":
 		y = sum(c.binary("Mul", x, x))
 	case "ReduceLogSum":

@@ -2,6 +2,7 @@ package tensorop
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -14,7 +15,7 @@ func ScatterElements(data, ids, updates *G.Node, axis int, reduction string) (*G
 	if err != nil {
 		return nil, err
 	}
-	if ids.Dims() != data.Dims() || !ids.Shape().Eq(updates.Shape()) {
+	if ids.Dims() != data.Dims() || !slices.Equal(ids.Shape(), updates.Shape()) {
 		return nil, fmt.Errorf("indices %v, updates %v do not fit data %v", ids.Shape(), updates.Shape(), data.Shape())
 	}
 	at := elementPositions(data.Shape().Clone(), ids.Shape().Clone(), axis)

@@ -30,6 +30,9 @@ func (w walk) each(lo, hi int, row func(to, from int)) {
 
 // eachPair walks over two sources at once, along a and b, which start at 0.
 func eachPair(shape, a, b []int, lo, hi int, row func(to, fromA, fromB int)) {
+	if lo >= hi {
+		return // an axis may have no length
+	}
 	inner := shape[len(shape)-1]
 	outer := shape[:len(shape)-1]
 	var few [8]int

@@ -246,4 +246,13 @@ case("TopK", lambda x, k: x.topk(2, 1)[0], distinct(3, 5), C([2]), outputs=2)
 # One of three linear layers of the same input; the others have no part in the value.
 case("Projections", lambda x, a, b, c, d, e, f: x @ a + d, P(2, 3, 4), P(4, 5), P(4, 5), P(4, 5), P(5), P(5), P(5), domain="ftk", outputs=3)
 
+# At the edge: a row, or a column, beside a vector; a vector of zeros; a scale along rows; no updates at all.
+case("Add", torch.add, P(1, 3), P(3), name="Add matrix of a row")
+case("Mul", torch.mul, P(4), P(4, 1), name="Mul matrix of a column")
+zeros = P(3, 4)
+zeros.data[1] = 0
+case("ReduceL2", lambda x, a: torch.linalg.vector_norm(x, dim=1), zeros, C([1]), keepdims=0, name="ReduceL2 of zeros")
+case("LayerNormalization", lambda x, g, b: F.layer_norm(x, [4]) * g + b, P(2, 4, 4), P(4, 1), P(4, 1), name="LayerNormalization scale of rows")
+case("ScatterElements", lambda x, i, u: x.scatter(0, i, u), P(4, 3), Input(torch.zeros((0, 3), dtype=torch.int64), "input"), P(0, 3), name="ScatterElements nothing")
+
 print("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]")
