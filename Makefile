@@ -1,7 +1,7 @@
-# ftk: what is done often, in a command each. Only Go, a C compiler, and pip or npm are needed; every target installs
-# first what it lacks (into FTK_HOME, by default ~/.cache/ftk).
+# ftk: what is done often, in a command each. Only Go, a C compiler, and pip or npm are needed (for the demo, pip); demo,
+# test and the benchmarks install first what they lack (into FTK_HOME, by default ~/.cache/ftk).
 
-# MODEL is for `make demo MODEL=DIR`: another BERT-family model than MiniLM. PYTHON is for `make golden` and
+# MODEL is for `make demo MODEL=DIR`: another model than MiniLM. PYTHON is for `make golden` and
 # `make bench-peers` only: the one needs torch, transformers, onnx, onnxruntime, tokenizers and safetensors, the other torch
 # and transformers. PEERS and ARGS are for bench-peers: see docs/performance.md.
 GO       ?= go
@@ -24,7 +24,7 @@ deps: ## install the onnxruntime library, OpenBLAS and the demo's model, those t
 
 demo: build ## the main job on real text: import, fine-tune, export, predict
 	@$(INSTALL) -try openblas onnxruntime $(if $(strip $(MODEL)),,minilm)
-	@scripts/demo.sh $(MODEL)
+	@scripts/demo.sh $(if $(strip $(MODEL)),"$(MODEL)")
 
 test: ## all tests
 	@$(INSTALL) -try openblas,minilm onnxruntime

@@ -9,8 +9,8 @@ inside the backbone is off on both sides.
 
   train:  peer_transformers.py train --model DIR --train F --eval F --text-column text --label-column category ...
   step:   peer_transformers.py step --model DIR --batch 32 --length 64
-          reads lines "N" from standard input, runs N training steps on a fixed batch (with --forward: only the forward
-          pass), prints the seconds they took.
+          reads lines "N" from standard input, runs N training steps, each on a batch of new random tokens (with --forward:
+          only the forward pass, of one batch), prints the seconds they took.
 """
 import argparse, csv, datetime, json, math, random, resource, sys, time
 
@@ -42,7 +42,6 @@ def arguments():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("-forward", "--forward", action="store_true", help="step mode: without gradient")
-    p.add_argument("--random", action="store_true", help="random weights from the directory's config.json")
     return p.parse_args()
 
 
@@ -70,10 +69,7 @@ def main():
             super().__init__()
             config = AutoConfig.from_pretrained(a.model)
             config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
-            if a.random:
-                self.backbone = AutoModel.from_config(config, add_pooling_layer=False)
-            else:
-                self.backbone = AutoModel.from_pretrained(a.model, config=config, add_pooling_layer=False)
+            self.backbone = AutoModel.from_pretrained(a.model, config=config, add_pooling_layer=False)
             self.dropout = nn.Dropout(a.dropout)
             self.head = nn.Linear(config.hidden_size, labels)
             nn.init.normal_(self.head.weight, std=0.02)
@@ -125,10 +121,9 @@ def main():
         mask = torch.ones_like(ids)
         labels = torch.randint(0, a.labels, (a.batch,))
 
-
         def work():
             if not a.forward:
-                return step(model, opt, ids, mask, labels)
+                return step(model, opt, torch.randint(0, vocab, ids.shape), mask, labels)
             model.eval()
             with torch.no_grad():
                 return model(ids, mask)

@@ -217,6 +217,37 @@ func TestBatchesEndWithTheContext(t *testing.T) {
 	}
 }
 
+// Batches that --grad-accum joins count as one large one: by their examples, and
+// together 1; also the last group, and that with the batch that has the rest.
+func TestGroupsCountAsOneBatch(t *testing.T) {
+	for _, c := range []struct{ examples, size, group int }{{100, 8, 1}, {100, 8, 4}, {100, 8, 5}, {96, 8, 4}, {3, 8, 4}, {4003, 16, 7}} {
+		set := setOfLengths(t, c.examples, func(i int) int { return 1 + i%9 })
+		a := accumulation{newTrainingOrder(selection{set, set.All(), c.size, 62}, 1, 0), c.group}
+		sum, rows, at := 0.0, 0, 0
+		for b, err := range a.from(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := len(b.examples)
+			// In two parts, as a batch may be cut.
+			sum += float64(a.weight(at, n/2)) + float64(a.weight(at, n-n/2))
+			rows += n
+			if each := float64(a.weight(at, 1)); math.Abs(each*float64(n)-float64(a.weight(at, n))) > 1e-6 {
+				t.Errorf("%+v: batch %d: weights are not by examples", c, at)
+			}
+			if at++; a.complete(at) {
+				if math.Abs(sum-1) > 1e-5 {
+					t.Errorf("%+v: the weights up to batch %d are %v together", c, at, sum)
+				}
+				sum = 0
+			}
+		}
+		if rows != c.examples || sum != 0 {
+			t.Errorf("%+v: %d examples, %v left", c, rows, sum)
+		}
+	}
+}
+
 // While a batch is in use the next are tokenised.
 func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
 	const early, late = 256, 3 * megabatch // read at once; kept as texts

@@ -33,7 +33,7 @@ func param(w *weights, name string) *parameter {
 
 func closeTo(got, want []float32, tolerance float64) error {
 	for i := range want {
-		if d := math.Abs(float64(got[i]) - float64(want[i])); !(d <= tolerance*max(1, math.Abs(float64(want[i])))) {
+		if d := math.Abs(float64(got[i]) - float64(want[i])); !(d <= tolerance*max(1, math.Abs(float64(want[i])))) || math.IsInf(d, 0) {
 			return fmt.Errorf("element %d is %v, want %v", i, got[i], want[i])
 		}
 	}

@@ -27,15 +27,16 @@ type StepperOptions struct {
 	Profile      bool
 }
 
-// Stepper repeats the training step of Run on one batch that it makes up:
+// Stepper repeats the training step of Run on batches that it makes up:
 // forward, backward, clipping, AdamW. With StepperOptions.Forward it computes
-// the logits only. It is for benchmarks and profiles.
+// the logits of one batch only. It is for benchmarks and profiles.
 type Stepper struct {
 	gcPercent int // as it was
 	net       *network
 	opt       *optimizer // nil: forward only
 	plan      *plan
 	batch     *batch
+	rng       *rand.Rand // draws tokens; nil: they stay
 	drawn     uint64
 	profile   bool
 	outside   [2]vm.OpProfile // the gradient's norm, AdamW
@@ -60,8 +61,8 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 	if net.parts.Prefix != nil {
 		return nil, fmt.Errorf("stepper: with --freeze %s a part of the model is frozen; it takes one of which all is trained", s.Freeze)
 	}
-	st := &Stepper{net: net, gcPercent: debug.SetGCPercent(gcPercent)}
-	if st.batch, err = net.sampleBatch(o, s.Seed); err != nil {
+	st := &Stepper{net: net, rng: rand.New(rand.NewPCG(s.Seed, 0x73746570)), gcPercent: debug.SetGCPercent(gcPercent)}
+	if st.batch, err = net.sampleBatch(o, st.rng); err != nil {
 		st.Close()
 		return nil, err
 	}
@@ -81,8 +82,7 @@ func NewStepper(m *graph.Model, s Settings, o StepperOptions) (*Stepper, error) 
 }
 
 // sampleBatch makes a batch of random tokens, without padding.
-func (n *network) sampleBatch(o StepperOptions, seed uint64) (*batch, error) {
-	rng := rand.New(rand.NewPCG(seed, 0x73746570))
+func (n *network) sampleBatch(o StepperOptions, rng *rand.Rand) (*batch, error) {
 	b := &batch{batchPlan: batchPlan{examples: make([]dataset.Example, o.Rows), seq: o.Tokens}, inputs: map[string]ort.Array{}}
 	for range o.Rows {
 		b.labels = append(b.labels, rng.Int64N(int64(o.Labels)))
@@ -110,11 +110,28 @@ func (n *network) sampleBatch(o StepperOptions, seed uint64) (*batch, error) {
 	return b, nil
 }
 
-// Step does one step and returns its loss (0 when forward only).
+// redraw makes other tokens: each step reads other rows of the embeddings, as in
+// training.
+func (s *Stepper) redraw() {
+	if s.rng == nil {
+		return
+	}
+	for name, in := range s.batch.inputs {
+		if s.net.roles[name] == models.InputIDs {
+			for i := range in.I64 {
+				in.I64[i] = s.rng.Int64N(max(s.net.info.VocabSize, 1))
+			}
+		}
+	}
+}
+
+// Step does one step, on new tokens, and returns its loss; or a forward pass of
+// the same tokens, and 0.
 func (s *Stepper) Step() (float32, error) {
 	if s.opt == nil {
 		return 0, s.plan.run(s.batch)
 	}
+	s.redraw()
 	s.opt.fetch(s.batch)
 	if s.plan.dropout != nil {
 		s.drawn++

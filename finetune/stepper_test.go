@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ftk-go/ftk/models"
@@ -24,6 +25,11 @@ func newTinyStepper(t *testing.T, o StepperOptions) *Stepper {
 
 func TestStepperLearnsItsBatch(t *testing.T) {
 	st := newTinyStepper(t, StepperOptions{Rows: 4, Tokens: 8, Labels: 2})
+	before := slices.Clone(st.batch.inputs["input_ids"].I64)
+	if st.redraw(); slices.Equal(before, st.batch.inputs["input_ids"].I64) {
+		t.Error("the tokens stay the same")
+	}
+	st.rng = nil // from here on
 	first, err := st.Step()
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,8 @@ type goldenRun struct {
 
 // A whole fine-tuning run is the one of PyTorch: testdata/training.json, made
 // by testdata/training.py in float64. Loss and norm of the gradient of every
-// step, and the weights at the end; with whole batches, and in parts.
+// step, and the weights at the end; with whole batches, and in parts, and where
+// only rows of the word embeddings are updated that a batch reads.
 func TestTrainingIsThatOfPyTorch(t *testing.T) {
 	data, err := os.ReadFile("testdata/training.json")
 	if err != nil {
@@ -47,6 +48,10 @@ func TestTrainingIsThatOfPyTorch(t *testing.T) {
 	for _, g := range runs {
 		t.Run(g.Pooling, func(t *testing.T) { g.repeat(t, 1) })
 		t.Run(g.Pooling+", parts", func(t *testing.T) { g.repeat(t, 3) })
+		t.Run(g.Pooling+", parts, rows of the word embeddings", func(t *testing.T) {
+			withTables(t)
+			g.repeat(t, 3)
+		})
 	}
 }
 

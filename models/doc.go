@@ -6,6 +6,6 @@
 //	Open      path            → Source     an ONNX file, or a directory, with its tokenizer files
 //	Describe  graph.Model     → Info       family, inputs, layers, embeddings, hidden state: by topology
 //	Freeze    Info, spec      → weights    the trainable initializers
-//	Split     model, weights  → Split      what is computed once │ what is trained
+//	Split     model, weights  → Parts      what is computed once │ what is trained
 //	TinyBERT, TinyALBERT, …   → Model      small random models, for tests
 package models

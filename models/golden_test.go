@@ -143,9 +143,7 @@ func maxDifference(t *testing.T, got, want ort.Array) float64 {
 	worst := 0.0
 	for i := range want.F32 {
 		d := math.Abs(float64(got.F32[i]) - float64(want.F32[i]))
-		if !(d <= worst) { // NaN too
-			worst = d
-		}
+		worst = max(worst, d) // NaN stays
 	}
 	return worst
 }

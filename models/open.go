@@ -55,7 +55,7 @@ func (s *Source) Has(name string) bool {
 
 // Open reads a model from path: an ONNX file; a directory with model.onnx (or
 // onnx/model.onnx, or a single ….onnx file); or a Hugging Face directory with
-// config.json and model.safetensors of the BERT family, of which it builds the
+// config.json of model_type bert and model.safetensors, of which it builds the
 // graph. Where a directory has both, the ONNX file is taken.
 //
 // Errors are *graph.FormatError, *graph.UnsupportedError, or of the file

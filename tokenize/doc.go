@@ -1,6 +1,6 @@
 // Package tokenize turns text into the ids that a model was trained on, exactly as the Hugging Face tokenizers do: same ids,
-// same offsets, same word ids, on any input. It reads tokenizer.json (every normalizer, pre-tokenizer, model, post-processor
-// and decoder of the format), vocab.txt, and vocab.json with merges.txt, and knows nothing of the rest of ftk.
+// same offsets, same word ids, on any input. It reads tokenizer.json (every normalizer, model, post-processor and decoder
+// of the format, and every pre-tokenizer but UnicodeScripts), vocab.txt, and vocab.json with merges.txt, and knows nothing of the rest of ftk.
 //
 // A text goes through five stages, each in files of its own:
 //

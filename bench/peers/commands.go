@@ -211,9 +211,6 @@ func (o *options) finetune(ctx context.Context, ws string, args ...string) (outc
 
 func (o *options) runTransformers(ctx context.Context, run training) (outcome, error) {
 	args := []string{o.peerScript(), "train", "--model", run.model.dir, "--train", run.data.train}
-	if run.model.random {
-		args = append(args, "--random")
-	}
 	return o.runPeer(ctx, run, o.python, append(args, run.reading()...)...)
 }
 

@@ -7,9 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/ftk-go/ftk/exporter"
+	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/home"
+	"github.com/ftk-go/ftk/internal/safetensors"
 	"github.com/ftk-go/ftk/models"
 )
 
@@ -17,7 +20,6 @@ import (
 type model struct {
 	name    string // for the tables
 	dir     string
-	random  bool // has no weights for the transformers peer, which draws its own
 	layers  int
 	hidden  int
 	pooling string
@@ -87,7 +89,7 @@ func (o *options) minilmDir() (string, error) {
 // bertBase makes a model of BERT-base's shape with random weights, 12 layers of 768, and MiniLM's tokenizer, which is
 // BERT's.
 func (o *options) bertBase(tokenizer string) (model, error) {
-	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), random: true, layers: 12, hidden: 768, pooling: "cls"}
+	m := model{name: "BERT-base shape", dir: filepath.Join(o.work, "base"), layers: 12, hidden: 768, pooling: "cls"}
 	if _, err := os.Stat(filepath.Join(m.dir, "model.onnx")); err == nil {
 		return m, nil
 	}
@@ -102,7 +104,8 @@ var baseBERT = models.BERTConfig{
 	MaxPositions: 512, TypeVocabSize: 2, Activation: "gelu", LayerNormEps: 1e-12,
 }
 
-// writeBERT makes a directory with a BERT of random weights and the tokenizer of another directory.
+// writeBERT makes a directory with a BERT of random weights, as ONNX and, for transformers, as safetensors, and the
+// tokenizer of another directory.
 func (o *options) writeBERT(dir, tokenizer string, c models.BERTConfig) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -112,6 +115,9 @@ func (o *options) writeBERT(dir, tokenizer string, c models.BERTConfig) error {
 		return err
 	}
 	if err := exporter.Save(built, filepath.Join(dir, "model.onnx")); err != nil {
+		return err
+	}
+	if err := writeSafetensors(built.Graph, filepath.Join(dir, "model.safetensors")); err != nil {
 		return err
 	}
 	config, err := json.Marshal(map[string]any{
@@ -136,4 +142,37 @@ func (o *options) writeBERT(dir, tokenizer string, c models.BERTConfig) error {
 		}
 	}
 	return nil
+}
+
+// writeSafetensors writes the weights of a graph that models has built as Hugging Face names and lays them out.
+func writeSafetensors(g *graph.Graph, path string) error {
+	var tensors []safetensors.Tensor
+	for _, v := range g.Initializers {
+		name, isTransposed := strings.CutSuffix(v.Name, ".T")
+		if !strings.HasSuffix(name, ".weight") && !strings.HasSuffix(name, ".bias") {
+			continue
+		}
+		data, err := v.Init.Float32s()
+		if err != nil {
+			return err
+		}
+		shape := v.Init.Dims
+		if isTransposed {
+			data = transposed(data, int(shape[0]), int(shape[1]))
+			shape = []int64{shape[1], shape[0]}
+		}
+		tensors = append(tensors, safetensors.Tensor{Name: name, Shape: shape, Data: data})
+	}
+	return safetensors.WriteFile(path, tensors, map[string]string{"format": "pt"})
+}
+
+// transposed gives [cols rows] from [rows cols].
+func transposed(x []float32, rows, cols int) []float32 {
+	y := make([]float32, len(x))
+	for r := range rows {
+		for c, v := range x[r*cols : (r+1)*cols] {
+			y[c*rows+r] = v
+		}
+	}
+	return y
 }

@@ -59,9 +59,6 @@ func (o *options) compareModelSteps(ctx context.Context, m model, forward bool, 
 		switch peer {
 		case "transformers":
 			args := []string{o.peerScript(), "step", "--model", m.dir, "--batch", shape[1], "--length", shape[3], "--threads", shape[5], "--pooling", m.pooling}
-			if m.random {
-				args = append(args, "--random")
-			}
 			err = start(o.python, args...)
 		case "gomlx":
 			var p gomlx

@@ -30,7 +30,7 @@ func newImportCommand() *cobra.Command {
 		Long: `import reads a pretrained model, says what it found, compares its native forward
 pass with onnxruntime's on a random input, and keeps model and tokenizer in the
 workspace. MODEL is an ONNX file, a directory with model.onnx, or a Hugging Face
-directory with config.json and model.safetensors (BERT family).`,
+directory with config.json (of model_type bert) and model.safetensors.`,
 		Example: `  ftk import bert.onnx --tokenizer tokenizer.json
   ftk import ./all-MiniLM-L6-v2`,
 		Args: usageArgs(cobra.ExactArgs(1)),
@@ -38,7 +38,7 @@ directory with config.json and model.safetensors (BERT family).`,
 			return runImport(cmd.Context(), args[0], tokenizer)
 		},
 	}
-	cmd.Flags().StringVar(&tokenizer, "tokenizer", "", "tokenizer.json, vocab.txt or a directory with one (`path`; default: beside the model)")
+	cmd.Flags().StringVar(&tokenizer, "tokenizer", "", "tokenizer.json, vocab.txt, vocab.json (beside merges.txt) or a directory with one (`path`; default: beside the model)")
 	return cmd
 }
 

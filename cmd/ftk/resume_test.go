@@ -57,7 +57,7 @@ func TestInterrupted(t *testing.T) {
 			run := filepath.Join(ws, ".ftk", "runs", "0001")
 			o := signalled(t, syscall.SIGINT, filepath.Join(run, "best.safetensors"), long(ws, train, dev)...)
 			if o.status == exitDone {
-				t.Skipf("SKIPPED: the run ended before the signal came: %v", o)
+				t.Fatalf("the run went on to its end in spite of the signal, or before it came: %v", o)
 			}
 			o.check(t, exitFailed, []string{"stopped in epoch", "best so far", "--resume"})
 			if kill { // the checkpoint is that of the process before
@@ -66,7 +66,7 @@ func TestInterrupted(t *testing.T) {
 					t.Fatal(err)
 				}
 				if o := signalled(t, syscall.SIGKILL, metrics, long(ws, train, dev, "--resume")...); o.status == exitDone {
-					t.Skipf("SKIPPED: the run ended before the signal came: %v", o)
+					t.Fatalf("the run went on to its end in spite of the signal, or before it came: %v", o)
 				}
 			}
 			if strings.Contains(string(readFile(t, filepath.Join(run, "run.json"))), `"best_epoch"`) {
@@ -116,7 +116,7 @@ func TestResumeAlone(t *testing.T) {
 			run := filepath.Join(ws, ".ftk", "runs", "0001")
 			o := signalled(t, syscall.SIGINT, filepath.Join(run, "best.safetensors"), long(ws, train, dev, "--freeze", "1", "--cache-limit", "7")...)
 			if o.status == exitDone {
-				t.Skipf("SKIPPED: the run ended before the signal came: %v", o)
+				t.Fatalf("the run went on to its end in spite of the signal, or before it came: %v", o)
 			}
 			must(t, append([]string{"finetune", "-C", ws, "--resume"}, c.flags...)...)
 			var record finetune.Record

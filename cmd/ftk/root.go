@@ -21,7 +21,7 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ftk",
 		Short: "Fine-tune pretrained ONNX models in Go",
-		Long: `ftk takes a pretrained Transformer or autoencoder as ONNX, attaches a head for
+		Long: `ftk takes a pretrained Transformer that reads text as ONNX, attaches a head for
 your task, trains it natively in Go, and writes an ONNX model that onnxruntime
 serves. State lives in .ftk/ of the workspace (-C DIR, default: here).`,
 		Example: `  ftk import ./all-MiniLM-L6-v2

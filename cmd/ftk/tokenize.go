@@ -53,7 +53,7 @@ is longer than --max-length goes on in further windows, a line each.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&fl.tokenizer, "tokenizer", "", "tokenizer.json, vocab.txt, or a `directory` with either")
+	f.StringVar(&fl.tokenizer, "tokenizer", "", "tokenizer.json, vocab.txt, vocab.json (beside merges.txt), or a `directory` with one")
 	f.StringArrayVar(&fl.texts, "text", nil, "a text (repeatable)")
 	f.StringVar(&fl.data, "data", "", "a `file` with one text a line; - is standard input")
 	f.BoolVar(&fl.pair, "pair", false, "each line holds two texts with a tab between them")

@@ -2,9 +2,9 @@
 // it tokenised and compact.
 //
 // A Reader streams the records of one file; Load tokenises them in parallel
-// into a Set, which keeps token ids and labels but no text, so that a data set
-// takes about two bytes a token; a large one takes them on disk. Every error
-// names file and line.
+// into a Set, which keeps token ids, about two bytes a token, or texts that are
+// tokenised when they are wanted, and labels; a large one keeps them on disk.
+// Every error names file and line.
 package dataset
 
 import (
@@ -43,8 +43,7 @@ type Reader struct {
 	read atomic.Int64 // bytes of it that were read
 }
 
-// rowReader yields the fields of a table, row by row. JSONL rows are given in
-// the order of the columns asked for (see selector).
+// rowReader yields the fields of a table, row by row, in the header's order.
 type rowReader interface {
 	// next returns the fields of the next row and the line it starts on, or
 	// io.EOF. The slice is reused by the next call.

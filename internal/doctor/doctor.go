@@ -113,7 +113,7 @@ func matrixProducts(rate float64) Finding {
 	info := blas.Info()
 	f := Finding{Name: "BLAS", Status: OK, Path: info.Path, Version: info.Name,
 		Found: fmt.Sprintf("%s, sgemm %.0f GFLOP/s on %d threads", info.Name, rate, info.Threads)}
-	if !info.Native {
+	if info.Reason != "" {
 		f.Status, f.Mend = Slow, "make deps"
 		if os.Getenv("FTK_BLAS") != "" {
 			f.Mend = "unset FTK_BLAS"

@@ -80,7 +80,7 @@ func Distance(got, want []float32) float64 {
 	diff, scale := 0.0, 0.0
 	for i := range want {
 		d := math.Abs(float64(got[i]) - float64(want[i]))
-		if math.IsNaN(d) {
+		if math.IsNaN(d) || math.IsInf(d, 0) {
 			return math.Inf(1)
 		}
 		diff, scale = max(diff, d), max(scale, math.Abs(float64(want[i])))

@@ -203,6 +203,11 @@ func (a *attentionCall) decomposed() ([]*value, error) {
 	if mode < 0 || mode > 3 {
 		return nil, fmt.Errorf("qk_matmul_output_mode %d is not defined", mode)
 	}
+	if a.Outputs() > 3 && mode == 2 && a.mask != nil { // -Inf is finite here, so that sums of it are
+		least, inf := tensorop.Scalar(a.g, a.DType(0), masked/2), tensorop.Scalar(a.g, a.DType(0), math.Inf(-1))
+		seen := s.do(func() (*G.Node, error) { return tensorop.Compare("Greater", scores, least) })
+		stages[mode] = s.do(func() (*G.Node, error) { return tensorop.Where(seen, scores, inf) })
+	}
 	return many(G.Nodes{y, presentK, presentV, stages[mode]}, s.err)
 }
 

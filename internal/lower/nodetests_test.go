@@ -254,7 +254,8 @@ func same(got, want *tensor.Dense, tol float64) error {
 	}
 	a, b := floats(got), floats(want)
 	for i := range a {
-		if d := math.Abs(a[i] - b[i]); a[i] != b[i] && !(d <= tol*max(1, math.Abs(b[i]))) && !(math.IsNaN(a[i]) && math.IsNaN(b[i])) {
+		d := math.Abs(a[i] - b[i])
+		if a[i] != b[i] && (!(d <= tol*max(1, math.Abs(b[i]))) || math.IsInf(b[i], 0)) && !(math.IsNaN(a[i]) && math.IsNaN(b[i])) {
 			return fmt.Errorf("element %d is %v, want %v", i, a[i], b[i])
 		}
 	}

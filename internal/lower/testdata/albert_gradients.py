@@ -1,6 +1,6 @@
 """Golden gradients of ALBERT's tied weights, by PyTorch in float64 from the original pytorch_model.bin.
 
-    python albert_gradients.py SHARED/models/albert-rxnmapper > albert_gradients.json
+# golden: $PYTHON internal/lower/testdata/albert_gradients.py ${FTK_SHARED:-../shared}/models/albert-rxnmapper > internal/lower/testdata/albert_gradients.json
 
 The function is sum(last_hidden_state * cos(0.1 * i)) / n on the model's test inputs. For each initializer of the two
 exports: the gradient's norm, its product with sin(0.3 * i), and its first elements.

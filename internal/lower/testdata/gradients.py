@@ -1,6 +1,6 @@
 """Golden gradients of single ONNX operators, by PyTorch in float64.
 
-    python gradients.py > gradients.json
+# golden: $PYTHON internal/lower/testdata/gradients.py > internal/lower/testdata/gradients.json
 
 Each case is one node: operator, attributes, inputs (params are differentiated, consts are initializers), random weights,
 and what PyTorch gives for the value and for the gradients of sum(value * weights).
