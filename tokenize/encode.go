@@ -19,11 +19,6 @@ func (t *Tokenizer) EncodePair(text, pair string, opts Options) (*Encoding, erro
 	return t.EncodeInput(Input{Text: text, Pair: pair, HasPair: true}, opts)
 }
 
-// EncodeWords tokenizes a text that is already split into words; WordIDs index words.
-func (t *Tokenizer) EncodeWords(words []string, opts Options) (*Encoding, error) {
-	return t.EncodeInput(Input{Words: words, HasWords: true}, opts)
-}
-
 // EncodeInput tokenizes a text or a pair of texts.
 func (t *Tokenizer) EncodeInput(in Input, opts Options) (*Encoding, error) {
 	w := t.worker()

@@ -124,9 +124,6 @@ func (c counted) Read(p []byte) (int, error) {
 // Path returns the path the reader was opened with.
 func (r *Reader) Path() string { return r.path }
 
-// Header returns the names of all columns of the file.
-func (r *Reader) Header() []string { return r.header }
-
 // Columns returns the columns that are read, guesses included.
 func (r *Reader) Columns() Columns { return r.columns }
 
