@@ -1,4 +1,8 @@
-// Package exporter writes models: the graph in memory into ONNX files.
+// Package exporter writes models, and serves what it has written.
+//
+//	Save, Marshal   graph.Model → an ONNX file, or its bytes
+//	Write           a trained model → the directory that is served: checked in onnxruntime, there whole or not at all
+//	OpenPredictor   that directory → a Predictor of texts
 package exporter
 
 import (
