@@ -28,6 +28,9 @@ func parsePattern(o object, key string) (pattern, error) {
 		if err := c.need("String", &text); err != nil {
 			return nil, err
 		}
+		if text == "" { // between all characters, as an empty expression
+			return compileRegexp("")
+		}
 		return literal(text), nil
 	}
 	if err := c.need("Regex", &text); err != nil {
@@ -40,13 +43,10 @@ func parsePattern(o object, key string) (pattern, error) {
 	return p, nil
 }
 
-// literal matches a fixed string.
+// literal matches a fixed string, which is not empty.
 type literal string
 
 func (l literal) matches(dst []span, text []byte) ([]span, error) {
-	if l == "" {
-		return dst, nil
-	}
 	for from := 0; ; {
 		k := strings.Index(stringOf(text[from:]), string(l))
 		if k < 0 {
@@ -69,7 +69,11 @@ func compilePattern(expr string) (pattern, error) {
 	case " {2,}":
 		return spaces(2), nil
 	}
-	if r, err := syntax.Parse(expr, syntax.Perl); err == nil && r.Op == syntax.OpLiteral && r.Flags&syntax.FoldCase == 0 {
+	translated, err := fromOniguruma(expr)
+	if err != nil {
+		return nil, err
+	}
+	if r, err := syntax.Parse(translated, syntax.Perl); err == nil && r.Op == syntax.OpLiteral && r.Flags&syntax.FoldCase == 0 {
 		return literal(string(r.Rune)), nil
 	}
 	return compileRegexp(expr)
@@ -115,6 +119,9 @@ func compileRegexp(expr string) (pattern, error) {
 }
 
 func (e expression) matches(dst []span, text []byte) ([]span, error) {
+	if len(text) == 0 {
+		return dst, nil // nothing matches in no text, not even the empty expression
+	}
 	runes := bytes.Runes(text)
 	at := int32(0) // byte offset of runes[done]
 	done := 0
@@ -143,139 +150,4 @@ func (e expression) matches(dst []span, text []byte) ([]span, error) {
 		from, last = end, end
 	}
 	return dst, nil
-}
-
-// fromOniguruma rewrites what Oniguruma (Ruby syntax) writes otherwise than .NET, whose syntax regexp2 has: possessive
-// quantifiers, \h, \w, and POSIX brackets; and adds to \p{L} and the like what Unicode has got since Go's tables.
-func fromOniguruma(expr string) (string, error) {
-	var b strings.Builder
-	inClass := 0
-	atom := 0 // where in b the last atom begins
-	var groups []int
-	for i := 0; i < len(expr); {
-		c := expr[i]
-		switch {
-		case c == '\\' && i+1 < len(expr):
-			if inClass == 0 {
-				atom = b.Len()
-			}
-			n := 2
-			if k := strings.IndexByte(expr[i:], '}'); k > 0 && (expr[i+1] == 'p' || expr[i+1] == 'P') {
-				n = k + 1
-			}
-			b.WriteString(escape(expr[i:i+n], inClass > 0))
-			i += n
-			continue
-		case inClass > 0 && strings.HasPrefix(expr[i:], "[:"):
-			end := strings.Index(expr[i:], ":]")
-			if end < 0 {
-				return "", fmt.Errorf("pattern %q: [: without :]", expr)
-			}
-			class, ok := posixClasses[expr[i+2:i+end]]
-			if !ok {
-				return "", fmt.Errorf("pattern %q: class %s is not supported", expr, expr[i:i+end+2])
-			}
-			b.WriteString(class)
-			i += end + 2
-			continue
-		case inClass > 0 && strings.HasPrefix(expr[i:], "&&"):
-			return "", fmt.Errorf("pattern %q: intersection of classes is not supported", expr)
-		case inClass > 0 && c == '[':
-			return "", fmt.Errorf("pattern %q: a class within a class is not supported", expr)
-		case c == '[':
-			inClass++
-			atom = b.Len()
-			b.WriteByte(c)
-			i++
-			if i < len(expr) && expr[i] == '^' {
-				b.WriteByte('^')
-				i++
-			}
-			if i < len(expr) && expr[i] == ']' {
-				b.WriteString(`\]`)
-				i++
-			}
-			continue
-		case c == ']' && inClass > 0:
-			inClass--
-		case inClass > 0:
-		case c == '(':
-			groups = append(groups, b.Len())
-		case c == ')':
-			if len(groups) > 0 {
-				atom, groups = groups[len(groups)-1], groups[:len(groups)-1]
-			}
-		case c == '+' && i > 0 && isQuantifierEnd(expr, i):
-			s := b.String()
-			b.Reset()
-			b.WriteString(s[:atom] + "(?>" + s[atom:] + ")")
-			i++
-			continue
-		case strings.IndexByte("*+?{}", c) >= 0 || c >= '0' && c <= '9' && strings.Contains(b.String()[atom:], "{"):
-			// belongs to the atom before it
-		default:
-			atom = b.Len()
-		}
-		b.WriteByte(c)
-		i++
-	}
-	return b.String(), nil
-}
-
-// isQuantifierEnd says whether a + at i makes the quantifier before it possessive. An interval ({1,3}+) is not possessive in
-// Ruby syntax.
-func isQuantifierEnd(expr string, i int) bool {
-	if i >= 2 && expr[i-2] == '\\' {
-		return false
-	}
-	return expr[i-1] == '+' || expr[i-1] == '*' || expr[i-1] == '?' && i >= 2 && expr[i-2] != '('
-}
-
-// escape rewrites an escape sequence.
-func escape(seq string, inClass bool) string {
-	var class string
-	switch seq {
-	case `\h`:
-		class = "0-9a-fA-F"
-	case `\w`, `\W`:
-		// alphabetic symbols count as word characters in Oniguruma; superscripts and fractions of Latin-1 do outside brackets
-		class = `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}Ⓐ-ⓩ🄰-🅉🅐-🅩🅰-🆉` + newIn(isWord)
-		if !inClass {
-			class += `²³¹¼-¾`
-		}
-	case `\p{L}`, `\P{L}`:
-		class = `\p{L}` + newIn(isLetter)
-	case `\p{N}`, `\P{N}`:
-		class = `\p{N}` + newIn(isNumeral)
-	case `\d`, `\D`:
-		class = `\p{Nd}` + newIn(isNumeral)
-	default:
-		return seq
-	}
-	negated := seq == `\W` || seq == `\D` || strings.HasPrefix(seq, `\P`)
-	switch {
-	case inClass && negated:
-		return seq // cannot be written as ranges
-	case inClass:
-		return class
-	case negated:
-		return "[^" + class + "]"
-	}
-	return "[" + class + "]"
-}
-
-// newIn writes the characters that Go's tables lack of a class as ranges.
-func newIn(class uint16) string {
-	var b strings.Builder
-	for _, c := range classCorrections {
-		if c.set&class != 0 {
-			b.WriteString(string(c.first) + "-" + string(c.last))
-		}
-	}
-	return b.String()
-}
-
-var posixClasses = map[string]string{
-	"alpha": `\p{L}\p{M}\p{Nl}`, "digit": `\p{Nd}`, "alnum": `\p{L}\p{M}\p{Nl}\p{Nd}`, "upper": `\p{Lu}`, "lower": `\p{Ll}`,
-	"space": `\s`, "punct": `\p{P}\p{S}`, "blank": `\p{Zs}\t`, "cntrl": `\p{Cc}`, "xdigit": `0-9a-fA-F`, "word": `\w`,
 }

@@ -84,13 +84,16 @@ func TestFromOniguruma(t *testing.T) {
 		`[]a]`:           `[\]a]`,
 		`x{1,3}y`:        `x{1,3}y`,
 		`(?i:'s|'t)|a?+`: `(?i:'s|'t)|(?>a?)`,
+		`[a[b-][-c]-d]`:  `[ab\-\-c\-d]`,
+		`x{,3}`:          `x{0,3}`,
+		`(a(?im)b|c)++d`: `(?>(a(?is:b|c))+)d`,
 	} {
 		got, err := fromOniguruma(expr)
 		if err != nil || got != want {
 			t.Errorf("%s: %s, error %v, want %s", expr, got, err, want)
 		}
 	}
-	for _, expr := range []string{`[a&&b]`, `[a[b]]`, `[[:nope:]]`, `[[:digit]`} {
+	for _, expr := range []string{`[a&&b]`, `[a[b&&c]]`, `[a[^b]]`, `[a-[b]]`, `[[:nope:]]`, `[[:digit]`} {
 		if got, err := fromOniguruma(expr); err == nil {
 			t.Errorf("%s: taken, as %s", expr, got)
 		}
