@@ -75,8 +75,8 @@ func (t *addedToken) asSpecial() *addedToken {
 	return &special
 }
 
-// addTokens returns added_tokens with those tokens of the config files that it lacks; nil if there are none.
-func (c *config) addTokens(raw json.RawMessage) (json.RawMessage, error) {
+// wanted lists the tokens of the config files in the order in which transformers adds those that are missing.
+func (c *config) wanted() []*addedToken {
 	wanted := slices.Clone(c.added)
 	for _, role := range specialRoles {
 		if t := c.special[role]; t != nil {
@@ -86,6 +86,28 @@ func (c *config) addTokens(raw json.RawMessage) (json.RawMessage, error) {
 	for _, t := range c.extra {
 		wanted = append(wanted, t.asSpecial())
 	}
+	return wanted
+}
+
+// id is the id that a wanted token gets: the vocabulary's, or one after it.
+func (c *config) id(content string, vocab map[string]int) int {
+	if id, ok := vocab[content]; ok {
+		return id
+	}
+	before := map[string]bool{}
+	for _, t := range c.wanted() {
+		if t.content == content {
+			break
+		}
+		if _, ok := vocab[t.content]; !ok && t.content != "" {
+			before[t.content] = true
+		}
+	}
+	return len(vocab) + len(before)
+}
+
+// addTokens returns added_tokens with those tokens of the config files that it lacks; nil if there are none.
+func (c *config) addTokens(raw json.RawMessage) (json.RawMessage, error) {
 	var entries []map[string]any
 	if !isNull(raw) && json.Unmarshal(raw, &entries) != nil {
 		return nil, nil // Parse will say what is wrong with it
@@ -97,7 +119,7 @@ func (c *config) addTokens(raw json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	n := len(entries)
-	for _, t := range wanted {
+	for _, t := range c.wanted() {
 		if t.content != "" && !have[t.content] {
 			have[t.content] = true
 			entries = append(entries, t.json())

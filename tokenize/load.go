@@ -12,7 +12,7 @@ import (
 
 // Load reads a tokenizer: a tokenizer.json, a vocab.txt, a vocab.json (with merges.txt beside it), or a directory with one of
 // them, preferred in this order. The config files beside it (tokenizer_config.json, special_tokens_map.json,
-// sentence_bert_config.json, config.json) are read too and count as they do for the transformers library.
+// added_tokens.json, sentence_bert_config.json, config.json) are read too and count as they do for the transformers library.
 func Load(path string) (*Tokenizer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -64,11 +64,17 @@ func readDocument(path string, c *config) ([]byte, error) {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	if strings.HasSuffix(path, ".txt") {
+		if err := c.checkKind(path, bertKind); err != nil {
+			return nil, err
+		}
 		doc, err := fromVocabText(data, c)
 		return doc, inFile(err, path)
 	}
 	if filepath.Base(path) != "vocab.json" {
 		return data, nil
+	}
+	if err := c.checkKind(path, robertaKind, gpt2Kind); err != nil {
+		return nil, err
 	}
 	mergesPath := filepath.Join(filepath.Dir(path), "merges.txt")
 	merges, err := os.ReadFile(mergesPath)

@@ -66,12 +66,16 @@ func fromVocabJSON(data, merges []byte, c *config) ([]byte, error) {
 	}
 	roles := map[string]string{"unk_token": "<|endoftext|>", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}
 	var post any
-	if c.isRoberta(vocab) {
+	roberta := c.isRoberta(vocab)
+	if roberta {
 		roles = map[string]string{
 			"cls_token": "<s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>",
 		}
 	}
 	special := c.roles(roles)
+	if !roberta {
+		post = c.beginAndEnd(special, vocab)
+	}
 	if cls, ok := special["cls_token"]; ok {
 		pair := func(t *addedToken) []any { return []any{t.content, vocab[t.content]} }
 		sep := special["sep_token"]
@@ -94,17 +98,49 @@ func fromVocabJSON(data, merges []byte, c *config) ([]byte, error) {
 
 // isRoberta tells a vocabulary of RoBERTa's kind from one of GPT-2's.
 func (c *config) isRoberta(vocab map[string]int) bool {
-	for _, name := range []string{c.class, c.modelType} {
-		switch name {
-		case "RobertaTokenizer", "roberta", "BartTokenizer", "bart", "LongformerTokenizer", "longformer":
-			return true
-		case "GPT2Tokenizer", "gpt2":
-			return false
-		}
+	if _, kind := c.named(); kind != "" {
+		return kind == robertaKind
 	}
 	_, s := vocab["<s>"]
 	_, end := vocab["</s>"]
 	return s && end
+}
+
+// beginAndEnd is the template that puts bos_token before each text of a GPT-2 tokenizer and eos_token after it, as far as the
+// config files ask for it (OPT's do); nil if they do not.
+func (c *config) beginAndEnd(special map[string]*addedToken, vocab map[string]int) any {
+	define := map[string]any{}
+	token := func(wanted bool, role string) string {
+		if !wanted || c.without[role] {
+			return ""
+		}
+		t := special[role]
+		c.special[role] = t // so that it is added if the vocabulary lacks it
+		return t.content
+	}
+	bos, eos := token(c.addBOS, "bos_token"), token(c.addEOS, "eos_token")
+	var parts [2][]any
+	for typeID, text := range []string{"A", "B"} {
+		part := func(kind, id string) {
+			if id != "" {
+				parts[typeID] = append(parts[typeID], map[string]any{kind: map[string]any{"id": id, "type_id": typeID}})
+			}
+		}
+		part("SpecialToken", bos)
+		part("Sequence", text)
+		part("SpecialToken", eos)
+	}
+	for _, name := range []string{bos, eos} {
+		if name != "" {
+			define[name] = map[string]any{"id": name, "ids": []int{c.id(name, vocab)}, "tokens": []string{name}}
+		}
+	}
+	if len(define) == 0 {
+		return nil
+	}
+	return map[string]any{
+		"type": "TemplateProcessing", "single": parts[0], "pair": slices.Concat(parts[0], parts[1]), "special_tokens": define,
+	}
 }
 
 // mergeLines returns the lines of a merges.txt that are merges.
@@ -119,16 +155,21 @@ func mergeLines(merges []byte) []string {
 	return lines
 }
 
-// roles returns the special tokens: those that the config files name, else the given ones.
+// roles returns the special tokens: those that the config files name, else the given ones. How a token matches is what the
+// list of added tokens says, if it is there.
 func (c *config) roles(names map[string]string) map[string]*addedToken {
 	special := map[string]*addedToken{}
 	for role, name := range names {
 		token := &addedToken{content: name}
-		if c.special[role] != nil {
-			*token = *c.special[role]
+		if t := c.special[role]; t != nil {
+			token = t
 		}
-		token.special, token.normalized = true, false
-		special[role] = token
+		for _, t := range c.added {
+			if t.content == token.content {
+				token = t
+			}
+		}
+		special[role] = token.asSpecial()
 	}
 	return special
 }
