@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -12,7 +13,11 @@ import (
 type object struct {
 	path   string
 	fields map[string]json.RawMessage
+	depth  int // how many lists it is in
 }
+
+// maxDepth is how deep Sequence stages may lie within one another. The Hugging Face tokenizers read up to 62.
+const maxDepth = 64
 
 func parseObject(path string, raw json.RawMessage) (object, error) {
 	o := object{path: path}
@@ -112,12 +117,17 @@ func (o object) list(key string) ([]object, error) {
 		if objs[i], err = parseObject(fmt.Sprintf("%s[%d]", o.at(key), i), raw); err != nil {
 			return nil, err
 		}
+		objs[i].depth = o.depth + 1
 	}
 	return objs, nil
 }
 
 // kind reads the "type" of a stage.
 func (o object) kind() (string, error) {
+	if o.depth > maxDepth {
+		stage, _, _ := strings.Cut(o.path, ".")
+		return "", unsupportedf(stage, "stages within more than %d others", maxDepth)
+	}
 	var s string
 	err := o.need("type", &s)
 	return s, err
