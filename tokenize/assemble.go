@@ -1,6 +1,9 @@
 package tokenize
 
-import "fmt"
+import (
+	"fmt"
+	"sort"
+)
 
 // postScratch is what a worker needs to put an encoding together.
 type postScratch struct {
@@ -125,6 +128,14 @@ func (e *Encoding) putSpecial(at int, s *segment) int {
 	return at
 }
 
+// customIn returns the custom tokens of a window. They are in the order of the text.
+func (s *sequence) customIn(win window) []customToken {
+	from := func(place int) int {
+		return sort.Search(len(s.custom), func(i int) bool { return int(s.custom[i].index) >= place })
+	}
+	return s.custom[from(win.start):from(win.end)]
+}
+
 // put writes a window of a text into e.
 func (w *worker) put(e *Encoding, at int, seq int8, win window, typeID int64) int {
 	s := &w.seq[seq]
@@ -146,10 +157,8 @@ func (w *worker) put(e *Encoding, at int, seq int8, win window, typeID int64) in
 		e.WordIDs[i] = s.words[k]
 		e.SequenceIDs[i] = seq
 	}
-	for _, c := range s.custom {
-		if k := int(c.index); k >= win.start && k < win.end {
-			e.Tokens[begin+k-win.start] = c.text
-		}
+	for _, c := range s.customIn(win) {
+		e.Tokens[begin+int(c.index)-win.start] = c.text
 	}
 	for _, t := range w.t.post.trims {
 		for i := begin; i < at; i++ {
