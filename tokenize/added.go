@@ -183,6 +183,9 @@ func parseAddedTokens(o object) ([]*addedToken, error) {
 		if err := item.need("content", &t.content); err != nil {
 			return nil, err
 		}
+		if err := checkToken(item.at("content"), t.content); err != nil {
+			return nil, err
+		}
 		for key, dst := range t.flags() {
 			if err := item.need(key, dst); err != nil {
 				return nil, err

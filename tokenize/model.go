@@ -19,10 +19,24 @@ type vocabulary struct {
 	size   int // entries of the file, of which a Unigram model may have several for one token
 }
 
+// maxTokenBytes is the longest token, to which a trie is as deep as the token is long.
+const maxTokenBytes = 64 << 10
+
+// checkToken refuses a token that is too long; it names it by its beginning.
+func checkToken(field, token string) error {
+	if len(token) <= maxTokenBytes {
+		return nil
+	}
+	return formatErrorf(field, "token %q… has %d bytes, more than %d", token[:min(20, len(token))], len(token), maxTokenBytes)
+}
+
 func newVocabulary(field string, ids map[string]int32) (*vocabulary, error) {
 	v := &vocabulary{ids: ids, size: len(ids)}
 	top := int32(-1)
 	for token, id := range ids {
+		if err := checkToken(field, token); err != nil {
+			return nil, err
+		}
 		if id < 0 {
 			return nil, formatErrorf(field, "id %d of token %q is negative", id, token)
 		}

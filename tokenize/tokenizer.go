@@ -184,9 +184,12 @@ func (t *Tokenizer) addTokens(root object) error {
 		if n != a.content {
 			t.decoded[a.id] = n
 		}
+		if e := checkToken("added_tokens", n); e != nil {
+			err, n = e, ""
+		}
 		return n
 	})
-	return nil
+	return err
 }
 
 // normalize applies the normalizer alone.

@@ -100,7 +100,7 @@ next:
 				continue next
 			}
 		}
-		if span := at - b.free; len(labels) > 1 && span > 64 && busy > span*15/16 {
+		if span := at - b.free; span > 64 && busy > span*15/16 {
 			b.free = at // what is free before is too scattered to be worth looking at again
 		}
 		return base

@@ -35,6 +35,9 @@ func parseUnigram(o object) (model, error) {
 	keys := make([]trieKey, len(list))
 	low := math.Inf(1)
 	for i, s := range list {
+		if err := checkToken(fmt.Sprintf("%s[%d]", field, i), s.token); err != nil {
+			return nil, err
+		}
 		ids[s.token] = int32(i)
 		keys[i] = trieKey{s.token, int32(i)}
 		m.scores[i] = s.score
