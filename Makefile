@@ -24,7 +24,7 @@ deps: ## install the onnxruntime library, OpenBLAS and the demo's model, those t
 
 demo: build ## the main job on real text: import, fine-tune, export, predict
 	@$(INSTALL) -try openblas onnxruntime $(if $(strip $(MODEL)),,minilm)
-	@scripts/demo.sh $(if $(strip $(MODEL)),"$(MODEL)")
+	@scripts/demo.sh $(if $(strip $(MODEL)),"$(patsubst ~/%,$(HOME)/%,$(MODEL))")
 
 test: ## all tests
 	@$(INSTALL) -try openblas,minilm onnxruntime

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ftk-go/ftk/internal/atomicfile"
+	"github.com/ftk-go/ftk/tokenize"
 )
 
 const (
@@ -19,6 +20,8 @@ const (
 	// formerFiles is the directory in a staging directory that takes what an
 	// export replaces.
 	formerFiles = "former"
+	// movedFiles lists the names of all files that an export replaces or adds.
+	movedFiles = "moved"
 )
 
 // rename is os.Rename; a variable for tests.
@@ -27,73 +30,76 @@ var rename = os.Rename
 // stage makes a directory on dir's file system, to write an export in: within
 // dir if there is one, which may be a mount point or lie in a directory that
 // cannot be written to, else beside it. What an export to dir that was killed
-// has left there is removed, after what it had taken away is back. ours tells
-// whether files in dir are those of an export, or of one that was killed, which
-// may be replaced.
-func stage(dir string) (staging string, ours bool, err error) {
+// has left there is removed, after dir is as it was before.
+func stage(dir string) (string, error) {
 	dir = filepath.Clean(dir)
 	in, prefix := dir, stagingPrefix
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		in = filepath.Dir(dir)
 		prefix = "." + filepath.Base(dir) + stagingPrefix
 		if err := os.MkdirAll(in, 0o755); err != nil {
-			return "", false, err
+			return "", err
 		}
 	}
 	entries, err := os.ReadDir(in)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), prefix) && e.IsDir() {
 			left := filepath.Join(in, e.Name())
-			begun, err := restore(filepath.Join(left, formerFiles), dir)
-			if err == nil {
-				err = os.RemoveAll(left)
+			if err := restore(left, dir); err != nil {
+				return "", err
 			}
-			if err != nil {
-				return "", false, err
+			if err := os.RemoveAll(left); err != nil {
+				return "", err
 			}
-			ours = ours || begun
 		}
 	}
-	staging, err = os.MkdirTemp(in, prefix+"*")
-	return staging, ours || isExport(dir), err
+	return os.MkdirTemp(in, prefix+"*")
 }
 
-// restore moves the files of an export back that one over it had taken away when
-// it was killed: dir has no config.json then. begun tells whether that one had
-// begun to put its files there.
-func restore(former, dir string) (begun bool, err error) {
-	entries, err := os.ReadDir(former)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+// restore takes back what an export that was killed has done in dir, by what is
+// left of its staging directory: files it had put there go, those it had taken
+// away come back, config.json at last. If config.json is there, nothing was
+// done yet, or all.
+func restore(staging, dir string) error {
+	list, err := os.ReadFile(filepath.Join(staging, movedFiles))
+	if errors.Is(err, os.ErrNotExist) || exists(filepath.Join(dir, configFile)) {
+		return nil
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
-	if _, err := os.Lstat(filepath.Join(dir, configFile)); !errors.Is(err, os.ErrNotExist) {
-		return true, err // it was done, but for cleaning up; or cannot be looked at
-	}
-	had := map[string]bool{}
-	for _, e := range entries {
-		had[e.Name()] = true
-	}
-	if !had[configFile] {
-		return true, nil // there was no export before
-	}
-	if data := modelFile + dataSuffix; had[modelFile] && !had[data] { // then it is the new one's
-		if err := os.Remove(filepath.Join(dir, data)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return true, err
+	former := filepath.Join(staging, formerFiles)
+	for _, name := range strings.Split(string(list), "\n") {
+		if exists(filepath.Join(staging, name)) || exists(filepath.Join(former, name)) {
+			continue // not put there yet, or instead of another
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
 		}
 	}
-	delete(had, configFile)
-	for _, name := range append(slices.Sorted(maps.Keys(had)), configFile) {
-		if err := rename(filepath.Join(former, name), filepath.Join(dir, name)); err != nil {
-			return true, err
+	back, err := os.ReadDir(former)
+	if err != nil {
+		return err
+	}
+	for _, last := range []bool{false, true} {
+		for _, e := range back {
+			if (e.Name() == configFile) != last {
+				continue
+			}
+			if err := rename(filepath.Join(former, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
 		}
 	}
-	return true, nil
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // install makes the files of a staging directory those of dir. A new directory
@@ -107,14 +113,14 @@ func restore(former, dir string) (begun bool, err error) {
 // Who has read config.json before and the model after 1 notices it by reading
 // config.json once more (OpenPredictor). After an error all that was moved is
 // moved back.
-func install(staging, dir string, ours bool) error {
+func install(staging, dir string) error {
 	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
 		if err := os.Chmod(staging, 0o755); err != nil {
 			return err
 		}
 		return rename(staging, dir)
 	}
-	moves, err := replacing(staging, dir, ours)
+	moves, err := replacing(staging, dir)
 	if err != nil {
 		return err
 	}
@@ -133,10 +139,11 @@ func install(staging, dir string, ours bool) error {
 type move struct{ from, to string }
 
 // replacing lists the moves that put the files of staging in place of those
-// that dir has, in the order that install states. External data of a model that
-// is replaced by one without goes away as well. Files are replaced only if they
-// are ours; so the directory for former files is there when that is known.
-func replacing(staging, dir string, ours bool) ([]move, error) {
+// that dir has, in the order that install states, and writes their names down,
+// for restore. External data of a model that is replaced by one without, and
+// files of another tokenizer, go away as well. Files that no export has put
+// there are not replaced.
+func replacing(staging, dir string) ([]move, error) {
 	entries, err := os.ReadDir(staging)
 	if err != nil {
 		return nil, err
@@ -150,8 +157,15 @@ func replacing(staging, dir string, ours bool) ([]move, error) {
 			names = append(names, e.Name())
 		}
 	}
-	_, err = os.Lstat(filepath.Join(dir, modelFile))
-	isOver := err == nil // there is a model to be replaced
+	isOver := exists(filepath.Join(dir, modelFile)) // there is a model to be replaced
+	ours := isExport(dir)
+	if ours {
+		for _, name := range tokenize.FileNames {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
 	var moves []move
 	for _, name := range names {
 		if name == modelFile+dataSuffix && !isNew[name] && !isOver {
@@ -172,5 +186,9 @@ func replacing(staging, dir string, ours bool) ([]move, error) {
 			moves = append(moves, move{filepath.Join(staging, name), here})
 		}
 	}
-	return append(moves, move{filepath.Join(staging, configFile), filepath.Join(dir, configFile)}), os.Mkdir(former, 0o755)
+	moves = append(moves, move{filepath.Join(staging, configFile), filepath.Join(dir, configFile)})
+	if err := os.Mkdir(former, 0o755); err != nil {
+		return nil, err
+	}
+	return moves, atomicfile.WriteBytes(filepath.Join(staging, movedFiles), []byte(strings.Join(slices.Sorted(maps.Keys(isNew)), "\n")))
 }

@@ -154,6 +154,90 @@ func TestWriteOverKilled(t *testing.T) {
 	}
 }
 
+// TestWriteIntoEmptyKilled ends an export into an empty directory at every single step: the next one leaves nothing of it
+// there, whatever becomes of it, so that the one after that is not refused.
+func TestWriteIntoEmptyKilled(t *testing.T) {
+	testenv.ORT(t)
+	for step, killed := 1, true; killed; step++ {
+		rename = os.Rename
+		dir, copied := t.TempDir(), t.TempDir()
+		steps := 0
+		setRename(t, func(from, to string) error {
+			if steps++; steps == step {
+				if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+					t.Error(err)
+				}
+			}
+			return os.Rename(from, to)
+		})
+		if err := write(dir, turned(t, false, 1), step%2 > 0); err != nil {
+			t.Fatal(err)
+		}
+		if killed = steps >= step; !killed {
+			break
+		}
+		failing := turned(t, true, 3)
+		failing.Samples[0].Logits[0]++
+		var wrong *DisagreementError
+		if err := write(copied, failing, true); !errors.As(err, &wrong) {
+			t.Errorf("step %d: error %v", step, err)
+		}
+		if got := files(t, copied); len(got) > 0 {
+			t.Errorf("step %d: %q is left", step, got)
+		}
+		if err := write(copied, turned(t, false, 1), true); err != nil {
+			t.Errorf("step %d: %v", step, err)
+		}
+	}
+}
+
+// TestWriteOverOtherTokenizer leaves no file of the tokenizer that was there before, also if it is killed at any step.
+func TestWriteOverOtherTokenizer(t *testing.T) {
+	testenv.ORT(t)
+	other := turned(t, false, 1)
+	other.Tokenizer = map[string][]byte{"vocab.txt": other.Tokenizer["vocab.txt"], "added_tokens.json": []byte(`{}`)}
+	plain := turned(t, false, 2)
+	for _, c := range []struct{ before, after Served }{{other, plain}, {plain, other}} {
+		for step, killed := 1, true; killed; step++ {
+			rename = os.Rename
+			dir, copied := filepath.Join(t.TempDir(), "export"), t.TempDir()
+			if err := write(dir, c.before, false); err != nil {
+				t.Fatal(err)
+			}
+			was := files(t, dir)
+			steps := 0
+			setRename(t, func(from, to string) error {
+				if steps++; steps == step {
+					if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+						t.Error(err)
+					}
+				}
+				return os.Rename(from, to)
+			})
+			if err := write(dir, c.after, false); err != nil {
+				t.Fatal(err)
+			}
+			if got := files(t, dir); slices.Contains(got, "added_tokens.json") != (c.after.Tokenizer["added_tokens.json"] != nil) {
+				t.Errorf("files %q", got)
+			}
+			if killed = steps >= step; !killed {
+				break
+			}
+			rename = os.Rename
+			staging, err := stage(copied)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(staging); err != nil {
+				t.Fatal(err)
+			}
+			if got := files(t, copied); !slices.Equal(got, was) {
+				t.Errorf("step %d: %q is there, want %q", step, got, was)
+			}
+		}
+	}
+}
+
 // TestWriteWhileRead serves a directory that is exported to again and again.
 func TestWriteWhileRead(t *testing.T) {
 	testenv.ORT(t)
@@ -253,7 +337,7 @@ func TestStageRemovesWhatIsLeft(t *testing.T) {
 		}
 	}
 	for _, dir := range []string{exists, absent} {
-		staging, _, err := stage(dir)
+		staging, err := stage(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

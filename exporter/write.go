@@ -74,7 +74,7 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 		return d, err
 	}
 
-	staging, ours, err := stage(dir)
+	staging, err := stage(dir)
 	if err != nil {
 		return d, unwritten(dir, err)
 	}
@@ -103,7 +103,7 @@ func Write(ctx context.Context, dir string, s Served) (d Difference, err error) 
 	if err := atomicfile.WriteBytes(filepath.Join(staging, "README.md"), []byte(s.card(d, external))); err != nil {
 		return d, unwritten(dir, err)
 	}
-	if err := install(staging, dir, ours); err != nil {
+	if err := install(staging, dir); err != nil {
 		return d, unwritten(dir, err)
 	}
 	return d, nil

@@ -254,7 +254,7 @@ func TestNextBatchIsTokenisedMeanwhile(t *testing.T) {
 	var encoded atomic.Int32
 	encode := func(text, _ string) (dataset.Encoding, error) {
 		encoded.Add(1)
-		return dataset.Encoding{IDs: make([]int64, len(text))}, nil
+		return dataset.Encoding{IDs: make([]int64, 1+len(text))}, nil
 	}
 	path := filepath.Join(t.TempDir(), "a.csv")
 	if err := os.WriteFile(path, []byte("text\n"+strings.Repeat("some\n", early+late)), 0o644); err != nil {

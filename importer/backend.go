@@ -125,7 +125,7 @@ func (b *Backend) ApplyOperation(o onnx.Operation, outputs ...gonum.Node) error 
 	if len(op.inputs) == 1 && op.inputs[0] != nil && op.inputs[0].tensor == nil && !op.inputs[0].made && inputless(o.Name) {
 		op.inputs = nil
 	}
-	if !lower.Supported(&graph.Node{OpType: o.Name}) {
+	if !lower.Supported(&graph.Node{OpType: o.Name}, 0) {
 		return &onnx.ErrNotImplemented{Operator: o.Name, Message: "ftk has no such operator"}
 	}
 	b.nodes = append(b.nodes, op)

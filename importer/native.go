@@ -24,7 +24,7 @@ func Operators(m *graph.Model) (trainable, frozenOnly []string) {
 		if n.Domain != "" && n.Domain != "ai.onnx" {
 			name = n.Domain + "." + name
 		}
-		if lower.Supported(n) {
+		if lower.Supported(n, m.Opset("")) {
 			trainable = append(trainable, name)
 		} else {
 			frozenOnly = append(frozenOnly, name)

@@ -10,6 +10,12 @@ import (
 	"strings"
 )
 
+// FileNames are the names of all files that a tokenizer may consist of; see Tokenizer.Files.
+var FileNames = []string{
+	"tokenizer.json", "vocab.txt", "vocab.json", "merges.txt",
+	"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json",
+}
+
 // Load reads a tokenizer: a tokenizer.json, a vocab.txt, a vocab.json (with merges.txt beside it), or a directory with one of
 // them, preferred in this order. The config files beside it (tokenizer_config.json, special_tokens_map.json,
 // added_tokens.json, sentence_bert_config.json, config.json) are read too and count as they do for the transformers library.

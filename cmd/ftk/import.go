@@ -157,7 +157,7 @@ func companions(source *models.Source, tokenizerPath string, info *models.Info) 
 			tokenizerPath, tok.MaxID(), info.VocabSize)
 	}
 	// Whatever says how text is tokenized comes from the tokenizer named.
-	for _, name := range []string{"vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json"} {
+	for _, name := range tokenize.FileNames {
 		delete(files, name)
 	}
 	for name, data := range tok.Files() {

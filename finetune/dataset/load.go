@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
 	"time"
 )
 
@@ -58,12 +57,18 @@ const (
 )
 
 // Load reads a whole file, and tokenises it, or as much as LoadOptions.AtOnce
-// says, rounded up to whole chunks. The result does not depend on the number of workers. At any time some
+// says, rounded up to whole chunks; all where an empty text has no token. The result does not depend on the number of workers. At any time some
 // chunks for each worker are in memory, and no more. When ctx ends, Load stops
 // before the next chunk; the error wraps that of ctx.
 func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	if opt.AtOnce > 0 {
+		// Without special tokens a text may have no token at all, which is better known before training.
+		if e, err := opt.Encode("", ""); err != nil || len(e.IDs) == 0 {
+			opt.AtOnce = 0
+		}
 	}
 	r, err := Open(path, opt.Options)
 	if err != nil {
@@ -77,7 +82,9 @@ func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	for range opt.Workers {
 		go func() {
 			for c := range work {
-				c.encode(opt.Encode, path)
+				if !c.late {
+					c.encode(opt.Encode, path)
+				}
 				close(c.done)
 			}
 		}()
@@ -159,16 +166,9 @@ func readChunks(ctx context.Context, r *Reader, atOnce int, work, order chan<- *
 	}
 }
 
-// encode tokenises the records; of those whose text is kept only the ones that
-// have no text, for which the tokenizer may have no token.
 func (c *chunk) encode(encode Encode, path string) {
-	if !c.late {
-		c.encoded = make([]Encoding, len(c.records))
-	}
+	c.encoded = make([]Encoding, len(c.records))
 	for i, rec := range c.records {
-		if c.late && (strings.TrimSpace(rec.Text) != "" || strings.TrimSpace(rec.Pair) != "") {
-			continue
-		}
 		e, err := encode(rec.Text, rec.Pair)
 		if err == nil && len(e.IDs) == 0 {
 			err = errNoTokens
@@ -177,8 +177,6 @@ func (c *chunk) encode(encode Encode, path string) {
 			c.err = fmt.Errorf("%s:%d: %w", path, rec.Line, err)
 			return
 		}
-		if !c.late {
-			c.encoded[i] = e
-		}
+		c.encoded[i] = e
 	}
 }

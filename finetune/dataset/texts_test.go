@@ -37,7 +37,7 @@ func TestKeepTexts(t *testing.T) {
 		}
 		opt.MemoryLimit, opt.AtOnce, opt.Dir, opt.Workers = limit, atOnce, t.TempDir(), 2
 		got := load(t, path, opt)
-		if n := got.Tokenised(); n < atOnce || n > atOnce+chunkRecords || int(encoded.Load()) > n+1 { // the one without a text, to see whether there is a token
+		if n := got.Tokenised(); n < atOnce || n > atOnce+chunkRecords || int(encoded.Load()) > n+1 { // an empty text, to see whether it has a token
 			t.Errorf("limit %d: %d examples are kept tokenised, %d were", limit, n, encoded.Load())
 		}
 		if got.Hash() != want.Hash() || !slices.Equal(classes(t, got), classes(t, want)) || !slices.Equal(got.perClass, want.perClass) {

@@ -301,8 +301,8 @@ func Fold(n *graph.Node, opset int64) (outs []*graph.Tensor, err error) {
 			err = c.wrap(fmt.Errorf("%v", r))
 		}
 	}()
-	if c.row == nil {
-		return nil, supported([]*graph.Node{n}, opset)
+	if err := supported([]*graph.Node{n}, opset); err != nil {
+		return nil, err
 	}
 	for _, v := range n.Inputs {
 		if v == nil {

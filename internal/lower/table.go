@@ -46,7 +46,7 @@ func find(n *graph.Node) *Row {
 func key(op, domain string) string { return op + "\x00" + domain }
 
 // Supported reports whether a node's operator is in the table.
-func Supported(n *graph.Node) bool { return find(n) != nil }
+func Supported(n *graph.Node, opset int64) bool { return refusal(n, opset) == "" }
 
 // Differentiable reports whether gradients flow through a node's operator.
 func Differentiable(n *graph.Node) bool {
@@ -62,22 +62,30 @@ func Unsupported(g *graph.Graph, opset int64) error { return supported(needed(g)
 // ones.
 const lastNew = 9
 
+// refusal is why a node's operator is not in the table for this version of the
+// standard operators (0: any), or "".
+func refusal(n *graph.Node, opset int64) string {
+	switch r := find(n); {
+	case r == nil:
+		return "no such operator"
+	case standard(n) && 0 < opset && opset < r.Since && r.Since <= lastNew:
+		return fmt.Sprintf("it is understood from opset %d on", r.Since)
+	}
+	return ""
+}
+
+func standard(n *graph.Node) bool { return n.Domain == "" || n.Domain == "ai.onnx" }
+
 func supported(nodes []*graph.Node, opset int64) error {
 	e := &graph.UnsupportedError{Doing: "native training"}
 	for _, n := range nodes {
-		version, reason := opset, ""
-		if n.Domain != "" && n.Domain != "ai.onnx" {
-			version = 0
+		if reason := refusal(n, opset); reason != "" {
+			version := opset
+			if !standard(n) {
+				version = 0
+			}
+			e.Nodes = append(e.Nodes, graph.UnsupportedNode{Node: n, Opset: version, Reason: reason})
 		}
-		switch r := find(n); {
-		case r == nil:
-			reason = "no such operator"
-		case 0 < version && version < r.Since && r.Since <= lastNew:
-			reason = fmt.Sprintf("it is understood from opset %d on", r.Since)
-		default:
-			continue
-		}
-		e.Nodes = append(e.Nodes, graph.UnsupportedNode{Node: n, Opset: version, Reason: reason})
 	}
 	if len(e.Nodes) == 0 {
 		return nil

@@ -18,7 +18,7 @@ func TestTable(t *testing.T) {
 		t.Error("the table is not in alphabetical order")
 	}
 	for _, r := range lower.Table {
-		if !lower.Supported(&graph.Node{OpType: r.Op, Domain: r.Domain}) {
+		if !lower.Supported(&graph.Node{OpType: r.Op, Domain: r.Domain}, r.Since) {
 			t.Errorf("%s is not found", r.Op)
 		}
 		if r.Since < 1 || r.Lower == nil {

@@ -31,7 +31,7 @@ func (s *state) foldAll() {
 }
 
 func (s *state) foldNode(n *graph.Node) bool {
-	if len(n.Outputs) == 0 || len(n.Subgraphs()) > 0 || !lower.Supported(n) {
+	if len(n.Outputs) == 0 || len(n.Subgraphs()) > 0 || !lower.Supported(n, s.opset) {
 		return false
 	}
 	for _, v := range n.Inputs {
