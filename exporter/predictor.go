@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/ftk-go/ftk/finetune/dataset"
 	"github.com/ftk-go/ftk/internal/ort"
 	"github.com/ftk-go/ftk/tokenize"
 )
@@ -107,7 +108,7 @@ func (p *Predictor) Predict(ctx context.Context, texts []tokenize.Input) ([]Pred
 	order := make([]int, len(texts))
 	for i := range order {
 		if encodings[i].Len() == 0 {
-			return nil, &tokenize.TextError{Index: i, Err: errors.New("the tokenizer gives no token at all, not even a special one")}
+			return nil, &tokenize.TextError{Index: i, Err: dataset.ErrNoTokens}
 		}
 		order[i] = i
 	}

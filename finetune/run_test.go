@@ -229,6 +229,26 @@ func TestDataInFilesTrainsTheSame(t *testing.T) {
 	}
 }
 
+// Inputs that have room for one number of tokens only are refused at once.
+func TestFixedSizesAreRefused(t *testing.T) {
+	for want, dims := range map[string][]graph.Dim{
+		"has a fixed size, int64[1 16]":     graph.FixedDims(1, 16),
+		"has a fixed size, int64[batch 16]": {graph.NamedDim("batch"), {Size: 16}},
+		"has 3 axes":                        {graph.NamedDim("batch"), graph.NamedDim("a"), graph.NamedDim("b")},
+	} {
+		for _, freeze := range []string{"none", "backbone"} {
+			c := tinyConfig(t)
+			c.Freeze = freeze
+			for _, v := range c.Model.Graph.Inputs {
+				v.Type = graph.TensorOf(graph.Int64, dims...)
+			}
+			if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("freeze %s: error %v, want %q", freeze, err, want)
+			}
+		}
+	}
+}
+
 // A run that is interrupted while it reads its data, or before it trains,
 // leaves no run.
 func TestInterruptedBeforeTraining(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ftk-go/ftk/internal/compose"
 	"github.com/ftk-go/ftk/internal/graph"
+	"github.com/ftk-go/ftk/internal/safetensors"
 )
 
 // builtOpset is the standard domain's version in built graphs: the first with
@@ -260,6 +261,29 @@ func (e *bertBuilder) read(name string, dims ...int64) []float32 {
 		e.err = err
 	}
 	return data
+}
+
+// WriteBERT writes the weights of a model that BuildBERT or TinyBERT has built
+// as Hugging Face names and lays them out: what BuildBERT reads.
+func WriteBERT(m *graph.Model, path string) error {
+	var tensors []safetensors.Tensor
+	for _, v := range m.Graph.Initializers {
+		name, isTransposed := strings.CutSuffix(v.Name, ".T") // see linear
+		if !strings.HasSuffix(name, ".weight") && !strings.HasSuffix(name, ".bias") {
+			continue
+		}
+		data, err := v.Init.Float32s()
+		if err != nil {
+			return err
+		}
+		shape := v.Init.Dims
+		if isTransposed {
+			data = transposed(data, shape[0], shape[1])
+			shape = []int64{shape[1], shape[0]}
+		}
+		tensors = append(tensors, safetensors.Tensor{Name: name, Shape: shape, Data: data})
+	}
+	return safetensors.WriteFile(path, tensors, map[string]string{"format": "pt"})
 }
 
 // transposed gives [cols rows] from [rows cols]; nil from nil.

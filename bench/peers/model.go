@@ -7,12 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/ftk-go/ftk/exporter"
-	"github.com/ftk-go/ftk/internal/graph"
 	"github.com/ftk-go/ftk/internal/home"
-	"github.com/ftk-go/ftk/internal/safetensors"
 	"github.com/ftk-go/ftk/models"
 )
 
@@ -117,7 +114,7 @@ func (o *options) writeBERT(dir, tokenizer string, c models.BERTConfig) error {
 	if err := exporter.Save(built, filepath.Join(dir, "model.onnx")); err != nil {
 		return err
 	}
-	if err := writeSafetensors(built.Graph, filepath.Join(dir, "model.safetensors")); err != nil {
+	if err := models.WriteBERT(built, filepath.Join(dir, "model.safetensors")); err != nil {
 		return err
 	}
 	config, err := json.Marshal(map[string]any{
@@ -142,37 +139,4 @@ func (o *options) writeBERT(dir, tokenizer string, c models.BERTConfig) error {
 		}
 	}
 	return nil
-}
-
-// writeSafetensors writes the weights of a graph that models has built as Hugging Face names and lays them out.
-func writeSafetensors(g *graph.Graph, path string) error {
-	var tensors []safetensors.Tensor
-	for _, v := range g.Initializers {
-		name, isTransposed := strings.CutSuffix(v.Name, ".T")
-		if !strings.HasSuffix(name, ".weight") && !strings.HasSuffix(name, ".bias") {
-			continue
-		}
-		data, err := v.Init.Float32s()
-		if err != nil {
-			return err
-		}
-		shape := v.Init.Dims
-		if isTransposed {
-			data = transposed(data, int(shape[0]), int(shape[1]))
-			shape = []int64{shape[1], shape[0]}
-		}
-		tensors = append(tensors, safetensors.Tensor{Name: name, Shape: shape, Data: data})
-	}
-	return safetensors.WriteFile(path, tensors, map[string]string{"format": "pt"})
-}
-
-// transposed gives [cols rows] from [rows cols].
-func transposed(x []float32, rows, cols int) []float32 {
-	y := make([]float32, len(x))
-	for r := range rows {
-		for c, v := range x[r*cols : (r+1)*cols] {
-			y[c*rows+r] = v
-		}
-	}
-	return y
 }

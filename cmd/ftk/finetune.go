@@ -28,8 +28,8 @@ func newFinetuneCommand() *cobra.Command {
 as much of the model as --freeze leaves, and evaluates after each epoch. The best
 epoch is what export takes. Data: .csv (RFC 4180), .tsv or .jsonl, with a header
 or keys (text, sentence, question, … or sentence1 and sentence2; label, intent,
-class, …; or those that flags name); labels are strings or integers. Ctrl-C ends it cleanly: the best epoch
-so far is kept, and --resume goes on where it stopped.`,
+class, …; or those that flags name); labels are strings or integers. Ctrl-C ends
+it cleanly: the best epoch so far is kept, and --resume goes on where it stopped.`,
 		Example: `  ftk finetune --head classify --data train.csv --eval dev.csv
   ftk finetune --data train.tsv --eval-split 0.1 --freeze backbone --epochs 10
   ftk finetune --data train.jsonl --eval dev.jsonl --text-column question --label-column intent --freeze 4

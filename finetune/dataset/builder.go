@@ -56,7 +56,7 @@ func FromRecords(records []Record, encode Encode) (*Set, error) {
 	for i, r := range records {
 		e, err := encode(r.Text, r.Pair)
 		if err == nil && len(e.IDs) == 0 {
-			err = errNoTokens
+			err = ErrNoTokens
 		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("text %d: %w", i+1, err), b.Close())
@@ -70,7 +70,8 @@ func FromRecords(records []Record, encode Encode) (*Set, error) {
 	return b.finish()
 }
 
-var errNoTokens = errors.New("the tokenizer gives no token at all, not even a special one")
+// ErrNoTokens is of a text that the tokenizer makes nothing of.
+var ErrNoTokens = errors.New("the tokenizer gives no token at all, not even a special one")
 
 // addChunk appends the examples of a chunk.
 func (b *setBuilder) addChunk(c *chunk) error {

@@ -21,12 +21,12 @@ type Encode func(text, pair string) (Encoding, error)
 type LoadOptions struct {
 	Options
 	Encode      Encode
+	AtOnce      int            // examples, the first, that are tokenised while they are read; of later ones the text is kept, and tokenised when it is asked for; 0: all
 	Together    int            // examples that are asked for, in whatever order, before each of them is again; their tokens are kept meanwhile; 0: 8,192
 	Classes     *Classes       // classes that labels must belong to; nil: those of the file
 	Workers     int            // goroutines that tokenise; 0: GOMAXPROCS
 	Dir         string         // for the files of a set that is large; "": that for temporary files
 	MemoryLimit int64          // bytes of a set from which on it is in files; 0: 8 MiB
-	AtOnce      int            // examples, the first, that are tokenised while they are read; of later ones the text is kept, and tokenised when it is asked for; 0: all
 	Progress    func(Progress) // called every so often and at the end, by the caller's goroutine; may be nil
 }
 
@@ -57,9 +57,10 @@ const (
 )
 
 // Load reads a whole file, and tokenises it, or as much as LoadOptions.AtOnce
-// says, rounded up to whole chunks; all where an empty text has no token. The result does not depend on the number of workers. At any time some
-// chunks for each worker are in memory, and no more. When ctx ends, Load stops
-// before the next chunk; the error wraps that of ctx.
+// says, rounded up to whole chunks; all where an empty text has no token. The
+// result does not depend on the number of workers. At any time some chunks for
+// each worker are in memory, and no more. When ctx ends, Load stops before the
+// next chunk; the error wraps that of ctx.
 func Load(ctx context.Context, path string, opt LoadOptions) (*Set, error) {
 	if opt.Workers <= 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
@@ -171,7 +172,7 @@ func (c *chunk) encode(encode Encode, path string) {
 	for i, rec := range c.records {
 		e, err := encode(rec.Text, rec.Pair)
 		if err == nil && len(e.IDs) == 0 {
-			err = errNoTokens
+			err = ErrNoTokens
 		}
 		if err != nil {
 			c.err = fmt.Errorf("%s:%d: %w", path, rec.Line, err)

@@ -8,9 +8,9 @@ import (
 )
 
 // texts holds the examples of a set that are tokenised when they are asked for:
-// all but the first, see LoadOptions.AtOnce. Of each the index
-// has where its text ends. The tokens asked for last are kept, as those who ask
-// for an example's length will ask for its tokens.
+// all but the first, see LoadOptions.AtOnce. Of each the index has where its
+// text ends. The tokens asked for last are kept, as those who ask for an
+// example's length will ask for its tokens.
 type texts struct {
 	column // of each: the line it is on, bytes of the text (uvarints), the text, the second text
 	encode Encode
@@ -89,7 +89,7 @@ func (s *Set) tokensOf(number int, at *Example) (compact, error) {
 	raw = raw[n:]
 	e, err := t.encode(string(raw[:length]), string(raw[length:]))
 	if err == nil && len(e.IDs) == 0 {
-		err = errNoTokens
+		err = ErrNoTokens
 	}
 	if err != nil {
 		return compact{}, fmt.Errorf("%s:%d: %w", s.Path, line, err)
