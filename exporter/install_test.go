@@ -53,6 +53,29 @@ func setRename(t *testing.T, to func(from, to string) error) {
 	t.Cleanup(func() { rename = was })
 }
 
+// killedAt exports into dir and returns a copy of dir as a process that is killed before one of its renames leaves it; "" if
+// there are fewer.
+func killedAt(t *testing.T, step int, dir string, export Served, outside bool) string {
+	t.Helper()
+	steps, copied := 0, t.TempDir()
+	setRename(t, func(from, to string) error {
+		if steps++; steps == step {
+			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+				t.Error(err)
+			}
+		}
+		return os.Rename(from, to)
+	})
+	if err := write(dir, export, outside); err != nil {
+		t.Fatal(err)
+	}
+	rename = os.Rename
+	if steps < step {
+		return ""
+	}
+	return copied
+}
+
 // TestWriteOverFails lets every single step of an export over another fail: the
 // former one is there as it was.
 func TestWriteOverFails(t *testing.T) {
@@ -101,25 +124,13 @@ func TestWriteOverFails(t *testing.T) {
 func TestWriteOverKilled(t *testing.T) {
 	testenv.ORT(t)
 	for _, outside := range []bool{false, true} {
-		for step, killed := 1, true; killed; step++ {
-			rename = os.Rename
+		for step := 1; ; step++ {
 			dir := filepath.Join(t.TempDir(), "export")
 			if err := write(dir, turned(t, false, 1), outside); err != nil {
 				t.Fatal(err)
 			}
-			steps, copied := 0, t.TempDir()
-			setRename(t, func(from, to string) error {
-				if steps++; steps == step {
-					if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-						t.Error(err)
-					}
-				}
-				return os.Rename(from, to)
-			})
-			if err := write(dir, turned(t, true, 2), outside); err != nil {
-				t.Fatal(err)
-			}
-			if killed = steps >= step; !killed {
+			copied := killedAt(t, step, dir, turned(t, true, 2), outside)
+			if copied == "" {
 				break
 			}
 			if p, err := OpenPredictor(copied, 1); err == nil {
@@ -158,22 +169,9 @@ func TestWriteOverKilled(t *testing.T) {
 // there, whatever becomes of it, so that the one after that is not refused.
 func TestWriteIntoEmptyKilled(t *testing.T) {
 	testenv.ORT(t)
-	for step, killed := 1, true; killed; step++ {
-		rename = os.Rename
-		dir, copied := t.TempDir(), t.TempDir()
-		steps := 0
-		setRename(t, func(from, to string) error {
-			if steps++; steps == step {
-				if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-					t.Error(err)
-				}
-			}
-			return os.Rename(from, to)
-		})
-		if err := write(dir, turned(t, false, 1), step%2 > 0); err != nil {
-			t.Fatal(err)
-		}
-		if killed = steps >= step; !killed {
+	for step := 1; ; step++ {
+		copied := killedAt(t, step, t.TempDir(), turned(t, false, 1), step%2 > 0)
+		if copied == "" {
 			break
 		}
 		failing := turned(t, true, 3)
@@ -198,32 +196,19 @@ func TestWriteOverOtherTokenizer(t *testing.T) {
 	other.Tokenizer = map[string][]byte{"vocab.txt": other.Tokenizer["vocab.txt"], "added_tokens.json": []byte(`{}`)}
 	plain := turned(t, false, 2)
 	for _, c := range []struct{ before, after Served }{{other, plain}, {plain, other}} {
-		for step, killed := 1, true; killed; step++ {
-			rename = os.Rename
-			dir, copied := filepath.Join(t.TempDir(), "export"), t.TempDir()
+		for step := 1; ; step++ {
+			dir := filepath.Join(t.TempDir(), "export")
 			if err := write(dir, c.before, false); err != nil {
 				t.Fatal(err)
 			}
 			was := files(t, dir)
-			steps := 0
-			setRename(t, func(from, to string) error {
-				if steps++; steps == step {
-					if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-						t.Error(err)
-					}
-				}
-				return os.Rename(from, to)
-			})
-			if err := write(dir, c.after, false); err != nil {
-				t.Fatal(err)
-			}
+			copied := killedAt(t, step, dir, c.after, false)
 			if got := files(t, dir); slices.Contains(got, "added_tokens.json") != (c.after.Tokenizer["added_tokens.json"] != nil) {
 				t.Errorf("files %q", got)
 			}
-			if killed = steps >= step; !killed {
+			if copied == "" {
 				break
 			}
-			rename = os.Rename
 			staging, err := stage(copied)
 			if err != nil {
 				t.Fatal(err)

@@ -3,7 +3,6 @@ package tokenize
 import (
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,16 +57,7 @@ func checkConfigCases(t *testing.T, cases []configCase) {
 				t.Fatal(err)
 			}
 			checkConfigCase(t, c, tok)
-			out := t.TempDir()
-			for name, data := range tok.Files() {
-				if err := os.WriteFile(filepath.Join(out, name), data, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			again, err := Load(out)
-			if err != nil {
-				t.Fatal(err)
-			}
+			again := reloaded(t, tok)
 			if again.Hash() != tok.Hash() {
 				t.Error("an export of it loads as another tokenizer")
 			}

@@ -46,17 +46,7 @@ func TestLoad(t *testing.T) {
 			if err != nil || !slices.Equal(e.IDs, c.Pair) {
 				t.Errorf("pair: %v, error %v, want %v", e, err, c.Pair)
 			}
-			// what goes into an export must load as the same tokenizer
-			out := t.TempDir()
-			for name, data := range tok.Files() {
-				if err := os.WriteFile(filepath.Join(out, name), data, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			again, err := Load(out)
-			if err != nil {
-				t.Fatal(err)
-			}
+			again := reloaded(t, tok)
 			if again.Hash() != tok.Hash() || again.ModelMaxLength() != tok.ModelMaxLength() || again.PadID() != tok.PadID() {
 				t.Errorf("an export of it loads as another tokenizer")
 			}
@@ -93,6 +83,23 @@ func writeCaseFile(t *testing.T, path string, content json.RawMessage) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// reloaded is what a tokenizer loads as from the files that go into an export:
+// it must be the same.
+func reloaded(t *testing.T, tok *Tokenizer) *Tokenizer {
+	t.Helper()
+	dir := t.TempDir()
+	for name, data := range tok.Files() {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
 }
 
 // partOf returns vocab.txt, vocab.json or merges.txt of a tokenizer.json, or all of it.
